@@ -68,6 +68,15 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
         .into()
 }
 
+/// Root over items in order: the leaves are the items' bytes.
+pub fn root_of<T: AsRef<[u8]>>(items: impl Iterator<Item = T>) -> Hash {
+    root(
+        &items
+            .map(|item| leaf_hash(item.as_ref()))
+            .collect::<Vec<_>>(),
+    )
+}
+
 /// Root over leaf hashes in order.
 pub fn root(leaf_hashes: &[Hash]) -> Hash {
     let mut builder = TreeBuilder::new();
