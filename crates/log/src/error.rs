@@ -6,6 +6,9 @@ use obhut_format::tree::TreeError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
+    /// A signature line of a known key does not verify.
+    #[error("a known key's signature does not verify")]
+    BadSignature,
     /// A chain does not fold to the head that is claimed.
     #[error("the label's entries do not fold to the claimed head")]
     ChainMismatch,
@@ -15,18 +18,39 @@ pub enum LogError {
     /// A group was given that the kind of entry does not have.
     #[error("the payload group does not belong to this kind of entry")]
     GroupMismatch,
+    /// A vkey's id is not the one of its name, type and key.
+    #[error("the key's id does not fit its name and bytes")]
+    KeyIdMismatch,
+    /// A key name is empty or holds white space, control characters or `+`.
+    #[error("the key's name is not allowed")]
+    KeyName,
     /// A leaf names one label twice.
     #[error("the entry names a label twice")]
     LabelTwice,
     /// Bytes that are not of the documented form.
     #[error("the bytes are malformed")]
     Malformed,
+    /// Fewer witnesses cosigned than the policy demands.
+    #[error("too few witnesses have cosigned the log's head")]
+    NoQuorum,
+    /// The log's own signature is missing.
+    #[error("the log has not signed its head")]
+    NotSigned,
+    /// Two heads or a head and a key belong to different logs.
+    #[error("the log's head belongs to another log")]
+    OriginMismatch,
+    /// A quorum that counts a key twice or can never be reached.
+    #[error("the witness policy is not sound")]
+    Policy,
     /// The index records are not the ones the leaf commits to.
     #[error("the index records are not the leaf's")]
     RecsMismatch,
     /// The chain's sequence number skips or repeats.
     #[error("the label's sequence number skips or repeats")]
     SeqSkipped,
+    /// The quorum is too old, or from the future.
+    #[error("the log's head is not fresh")]
+    Stale,
     /// Time runs backwards within one log.
     #[error("the log's time runs backwards")]
     TimeBackwards,
@@ -39,6 +63,9 @@ pub enum LogError {
     /// A flag this version does not know.
     #[error("the entry carries an unknown flag")]
     UnknownFlag,
+    /// A key type this version does not know, or one used for another purpose.
+    #[error("the key is of an unknown type or for another purpose")]
+    UnknownKeyType,
     /// A version this software does not know.
     #[error("the entry is of an unknown version")]
     UnknownVersion,

@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![deny(clippy::indexing_slicing)]
 
+mod checkpoint;
 mod commitment;
 mod error;
 mod fold;
 mod label;
 mod leaf;
+mod note;
+mod proof;
 
+pub use checkpoint::{Checkpoint, Quorum, SignedCheckpoint, Witnessed};
 pub use commitment::{
     AccessCommitments, Group, Opening, RecordCommitments, Salt, SubjectCommitments,
     group_commitment,
@@ -15,3 +19,8 @@ pub use error::LogError;
 pub use fold::Chain;
 pub use label::{Label, LabelKind};
 pub use leaf::{CORE_LEN, ChainHead, Core, Flags, LEAF_LEN, Leaf, MAX_LABELS, Rec, Recs};
+pub use note::{
+    MAX_NOTE_LEN, MAX_NOTE_SIGNATURES, NoteKeyType, NoteSignature, NoteSigner, SignedNote,
+    VerifierKey,
+};
+pub use proof::TlogProof;
