@@ -37,11 +37,20 @@ fn log() -> NoteSigner {
 
 fn witness(seed: u8) -> NoteSigner {
     let key = NoteKey::from_seed(&Secret::new([seed; 32]));
-    NoteSigner::new(format!("witness.example/{seed}"), NoteKeyType::Cosigner, key).unwrap()
+    NoteSigner::new(
+        format!("witness.example/{seed}"),
+        NoteKeyType::Cosigner,
+        key,
+    )
+    .unwrap()
 }
 
 fn head(size: u64) -> Checkpoint {
-    Checkpoint { origin: ORIGIN.to_owned(), size, root: tree(size).root() }
+    Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size,
+        root: tree(size).root(),
+    }
 }
 
 fn tree(size: u64) -> Tree {
@@ -63,7 +72,10 @@ fn verifies_a_checkpoint_published_by_others() {
     let witnessed = quorum.verify(&signed).unwrap();
     assert_eq!(witnessed.checkpoint(), signed.unverified());
     assert_eq!(witnessed.time_s(), PUBLISHED_TIME);
-    let other: SignedCheckpoint = PUBLISHED.replace("1432088532", "1432088533").parse().unwrap();
+    let other: SignedCheckpoint = PUBLISHED
+        .replace("1432088532", "1432088533")
+        .parse()
+        .unwrap();
     assert_eq!(quorum.verify(&other), Err(LogError::BadSignature));
 }
 
@@ -87,8 +99,14 @@ fn f21_refuses_a_quorum_that_is_too_old_or_from_the_future() {
     let mut signed = SignedCheckpoint::sign(head(5), &log()).unwrap();
     signed.cosign(&witness(2), 10_000).unwrap();
     assert!(quorum(1).verify_fresh(&signed, 10_300, 300).is_ok());
-    assert_eq!(quorum(1).verify_fresh(&signed, 10_301, 300), Err(LogError::Stale));
-    assert_eq!(quorum(1).verify_fresh(&signed, 9_699, 300), Err(LogError::Stale));
+    assert_eq!(
+        quorum(1).verify_fresh(&signed, 10_301, 300),
+        Err(LogError::Stale)
+    );
+    assert_eq!(
+        quorum(1).verify_fresh(&signed, 9_699, 300),
+        Err(LogError::Stale)
+    );
 }
 
 #[test]
@@ -96,20 +114,32 @@ fn refuses_a_checkpoint_the_log_did_not_sign() {
     let mut signed = SignedCheckpoint::sign(head(5), &log()).unwrap();
     signed.cosign(&witness(2), 1_000).unwrap();
     let text = signed.to_string();
-    let witness_only: Vec<&str> = text.lines().filter(|l| !l.contains("\u{2014} vault")).collect();
+    let witness_only: Vec<&str> = text
+        .lines()
+        .filter(|l| !l.contains("\u{2014} vault"))
+        .collect();
     let unsigned: SignedCheckpoint = (witness_only.join("\n") + "\n").parse().unwrap();
     assert_eq!(quorum(1).verify(&unsigned), Err(LogError::NotSigned));
 }
 
 #[test]
 fn refuses_a_checkpoint_of_another_log() {
-    let other = Checkpoint { origin: "other.example/records".to_owned(), ..head(5) };
-    assert_eq!(SignedCheckpoint::sign(other.clone(), &log()), Err(LogError::OriginMismatch));
+    let other = Checkpoint {
+        origin: "other.example/records".to_owned(),
+        ..head(5)
+    };
+    assert_eq!(
+        SignedCheckpoint::sign(other.clone(), &log()),
+        Err(LogError::OriginMismatch)
+    );
     let key = NoteKey::from_seed(&Secret::new([1; 32]));
     let same_key = NoteSigner::new("other.example/records", NoteKeyType::Log, key).unwrap();
     let signed = SignedCheckpoint::sign(other.clone(), &same_key).unwrap();
     assert_eq!(quorum(1).verify(&signed), Err(LogError::OriginMismatch));
-    assert_eq!(other.verify_extends(&head(3), &[]), Err(LogError::OriginMismatch));
+    assert_eq!(
+        other.verify_extends(&head(3), &[]),
+        Err(LogError::OriginMismatch)
+    );
 }
 
 #[test]
@@ -123,12 +153,19 @@ fn a_policy_needs_distinct_keys_roles_and_a_reachable_threshold() {
         (log.clone(), vec![log.clone()], 1),
         (one.clone(), vec![one.clone()], 1),
     ] {
-        assert_eq!(Quorum::new(log, witnesses, threshold), Err(LogError::Policy));
+        assert_eq!(
+            Quorum::new(log, witnesses, threshold),
+            Err(LogError::Policy)
+        );
     }
     let key = NoteKey::from_seed(&Secret::new([1; 32]));
     let own = NoteSigner::new("witness.example", NoteKeyType::Cosigner, key).unwrap();
     let own_witness = Quorum::new(log, vec![own.verifier().clone()], 1);
-    assert_eq!(own_witness, Err(LogError::Policy), "the log's own key is no witness");
+    assert_eq!(
+        own_witness,
+        Err(LogError::Policy),
+        "the log's own key is no witness"
+    );
 }
 
 #[test]
@@ -137,7 +174,10 @@ fn c04_a_head_extends_only_what_it_continues() {
     let path = tree(9).consistency_path(5).unwrap();
     assert_eq!(new.verify_extends(&old, &path), Ok(()));
     assert!(old.verify_extends(&new, &path).is_err());
-    let rewritten = Checkpoint { root: [0; 32], ..old };
+    let rewritten = Checkpoint {
+        root: [0; 32],
+        ..old
+    };
     assert!(new.verify_extends(&rewritten, &path).is_err());
 }
 

@@ -36,7 +36,13 @@ fn accepts_the_example_vkey_and_refuses_it_with_another_id() {
     assert_eq!(text.parse::<VerifierKey>().unwrap().to_string(), text);
     let other = text.replace("530d903a", "530d903b");
     assert_eq!(other.parse::<VerifierKey>(), Err(LogError::KeyIdMismatch));
-    for bad in ["", "a", "a+b", "example.com/foo+530d903a+", "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"] {
+    for bad in [
+        "",
+        "a",
+        "a+b",
+        "example.com/foo+530d903a+",
+        "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+    ] {
         assert!(bad.parse::<VerifierKey>().is_err(), "{bad}");
     }
 }
@@ -80,7 +86,10 @@ fn refuses_malformed_notes() {
         "text\n\n\u{2014} a.example AAAAAA==\n".to_owned(),
         "text\n\n\u{2014} a+b AAAAAAA=\n".to_owned(),
         "text\n\n\u{2014}  AAAAAAA=\n".to_owned(),
-        format!("text\n\n{}", format!("{line}\n").repeat(MAX_NOTE_SIGNATURES + 1)),
+        format!(
+            "text\n\n{}",
+            format!("{line}\n").repeat(MAX_NOTE_SIGNATURES + 1)
+        ),
     ] {
         assert!(bad.parse::<SignedNote>().is_err(), "{bad:?}");
     }
@@ -94,9 +103,18 @@ fn a_cosignature_is_over_header_time_and_text() {
     let message = format!("cosignature/v1\ntime 1679315147\n{text}");
     let (time, bytes) = signature.bytes.split_first_chunk::<8>().unwrap();
     assert_eq!(u64::from_be_bytes(*time), 1_679_315_147);
-    assert!(witness.verifier().public().verify(message.as_bytes(), bytes).is_ok());
+    assert!(
+        witness
+            .verifier()
+            .public()
+            .verify(message.as_bytes(), bytes)
+            .is_ok()
+    );
     let note = SignedNote::new(text.to_owned(), signature).unwrap();
-    assert_eq!(note.cosigned_at(witness.verifier()), Ok(Some(1_679_315_147)));
+    assert_eq!(
+        note.cosigned_at(witness.verifier()),
+        Ok(Some(1_679_315_147))
+    );
 }
 
 #[test]
@@ -105,12 +123,22 @@ fn refuses_a_cosignature_with_another_time_text_or_role() {
     let mut signature = witness.cosign("text\n", 1_000).unwrap();
     *signature.bytes.get_mut(7).unwrap() ^= 1;
     let note = SignedNote::new("text\n".to_owned(), signature).unwrap();
-    assert_eq!(note.cosigned_at(witness.verifier()), Err(LogError::BadSignature));
+    assert_eq!(
+        note.cosigned_at(witness.verifier()),
+        Err(LogError::BadSignature)
+    );
     let signature = witness.cosign("text\n", 1_000).unwrap();
     let note = SignedNote::new("other\n".to_owned(), signature).unwrap();
-    assert_eq!(note.cosigned_at(witness.verifier()), Err(LogError::BadSignature));
+    assert_eq!(
+        note.cosigned_at(witness.verifier()),
+        Err(LogError::BadSignature)
+    );
     assert!(witness.sign("text\n").is_err());
-    assert!(signer("log.example", NoteKeyType::Log, 1).cosign("text\n", 1).is_err());
+    assert!(
+        signer("log.example", NoteKeyType::Log, 1)
+            .cosign("text\n", 1)
+            .is_err()
+    );
     assert!(witness.cosign("text\n", u64::MAX).is_err());
 }
 

@@ -115,11 +115,20 @@ mod tests {
 
     fn proof(index: u64, size: u64) -> TlogProof {
         let tree = Tree::new((0..size).map(leaf).collect());
-        let head = Checkpoint { origin: ORIGIN.to_owned(), size, root: tree.root() };
+        let head = Checkpoint {
+            origin: ORIGIN.to_owned(),
+            size,
+            root: tree.root(),
+        };
         let log = signer(ORIGIN, NoteKeyType::Log, 1);
         let mut checkpoint = SignedCheckpoint::sign(head, &log).unwrap();
         checkpoint.cosign(&witness(), 1_000).unwrap();
-        TlogProof { extra: None, index, path: tree.inclusion_path(index).unwrap(), checkpoint }
+        TlogProof {
+            extra: None,
+            index,
+            path: tree.inclusion_path(index).unwrap(),
+            checkpoint,
+        }
     }
 
     #[test]
@@ -159,7 +168,8 @@ mod tests {
     fn a_proof_without_quorum_is_refused() {
         let mut bare = proof(3, 7);
         let head = bare.checkpoint.unverified().clone();
-        bare.checkpoint = SignedCheckpoint::sign(head, &signer(ORIGIN, NoteKeyType::Log, 1)).unwrap();
+        bare.checkpoint =
+            SignedCheckpoint::sign(head, &signer(ORIGIN, NoteKeyType::Log, 1)).unwrap();
         assert_eq!(bare.verify(&leaf(3), &quorum()), Err(LogError::NoQuorum));
     }
 
@@ -167,7 +177,12 @@ mod tests {
     fn a_log_of_one_leaf_has_an_empty_path() {
         let text = proof(0, 1).to_string();
         assert!(text.contains("index 0\n\nvault.example"));
-        assert!(text.parse::<TlogProof>().unwrap().verify(&leaf(0), &quorum()).is_ok());
+        assert!(
+            text.parse::<TlogProof>()
+                .unwrap()
+                .verify(&leaf(0), &quorum())
+                .is_ok()
+        );
     }
 
     #[test]
@@ -181,9 +196,15 @@ mod tests {
             good.replace("index 3", "extra !\nindex 3"),
             good.replace("index 3\n", ""),
             good.replace("index 3\n", "index 3\nAAAA\n"),
-            good.replace("index 3\n", &format!("index 3\n{}", "A".repeat(43) + "=\n").repeat(2)),
+            good.replace(
+                "index 3\n",
+                &format!("index 3\n{}", "A".repeat(43) + "=\n").repeat(2),
+            ),
             good.replace("\n\nvault", "\nvault"),
-            good.replace("index 3\n", &format!("index 3\n{}", ("A".repeat(43) + "=\n").repeat(70))),
+            good.replace(
+                "index 3\n",
+                &format!("index 3\n{}", ("A".repeat(43) + "=\n").repeat(70)),
+            ),
         ] {
             assert!(bad.parse::<TlogProof>().is_err(), "{bad}");
         }
