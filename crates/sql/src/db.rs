@@ -1,0 +1,314 @@
+//! The database: pools, transactions, retry.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::{PgPool, SqlitePool};
+
+use crate::batch::Texts;
+use crate::metrics::Metrics;
+use crate::tx::{Connection, Home, Session};
+use crate::{Counters, Options, Row, SqlError, Statement, Tx, open};
+
+/// A database of either engine. Cheap to clone; all clones share the connections.
+#[derive(Clone)]
+pub struct Db(pub(crate) Arc<Shared>);
+
+/// Which engine is behind a [`Db`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL 15 or newer.
+    Postgres,
+    /// SQLite, in the process.
+    Sqlite,
+}
+
+pub(crate) struct Shared {
+    pub(crate) pools: Pools,
+    pub(crate) metrics: Metrics,
+    pub(crate) texts: Texts,
+}
+
+pub(crate) enum Pools {
+    Postgres(PgPool),
+    Sqlite {
+        reader: SqlitePool,
+        writer: SqlitePool,
+        path: std::path::PathBuf,
+    },
+}
+
+/// One text, two snapshots. Serializable gives PostgreSQL the semantics the single writer gives
+/// SQLite: a decision taken on what was read holds when it is committed. Reads take a plain
+/// snapshot; a decision must be taken in `write`.
+#[derive(Clone, Copy)]
+enum Mode {
+    Read,
+    Write,
+}
+
+impl Db {
+    /// Opens `postgres://…` (or `postgresql://…`), or the SQLite file at this path, which is
+    /// created when missing.
+    pub async fn open(target: &str) -> Result<Self, SqlError> {
+        Self::open_with(target, &Options::default()).await
+    }
+
+    /// As [`Db::open`], with options.
+    pub async fn open_with(target: &str, options: &Options) -> Result<Self, SqlError> {
+        if target.starts_with("postgres://") || target.starts_with("postgresql://") {
+            Self::open_postgres(target, options).await
+        } else {
+            Self::open_sqlite(Path::new(target), options).await
+        }
+    }
+
+    /// Connects to a PostgreSQL server.
+    pub async fn open_postgres(url: &str, options: &Options) -> Result<Self, SqlError> {
+        open::postgres(url, options).await.map(Self::over)
+    }
+
+    /// Opens a SQLite file with mode 0600 in an existing folder.
+    pub async fn open_sqlite(path: &Path, options: &Options) -> Result<Self, SqlError> {
+        open::sqlite(path, options).await.map(Self::over)
+    }
+
+    fn over(pools: Pools) -> Self {
+        Self(Arc::new(Shared {
+            pools,
+            metrics: Metrics::default(),
+            texts: Texts::default(),
+        }))
+    }
+
+    /// Which engine this is.
+    pub fn engine(&self) -> Engine {
+        match self.0.pools {
+            Pools::Postgres(_) => Engine::Postgres,
+            Pools::Sqlite { .. } => Engine::Sqlite,
+        }
+    }
+
+    /// Runs `f` on one snapshot, without the right to write:
+    /// `db.read("find_case", async |mut tx| …).await`.
+    ///
+    /// `f` may run again after a conflict, so it must have no other effect than its result.
+    pub async fn read<T, E, F, Fut>(&self, name: &'static str, f: F) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.transact(name, Mode::Read, f).await
+    }
+
+    /// Runs `f` in a serializable transaction and commits when it returns `Ok`:
+    /// `db.write("add_entry", async |mut tx| …).await`.
+    ///
+    /// `f` runs again after a conflict, so it must have no other effect than its result. A `write`
+    /// inside a `write` would wait for itself on SQLite.
+    pub async fn write<T, E, F, Fut>(&self, name: &'static str, f: F) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.transact(name, Mode::Write, f).await
+    }
+
+    /// All rows of one reading statement, without the cost of a transaction around it.
+    pub async fn fetch_all(
+        &self,
+        name: &'static str,
+        statement: Statement,
+    ) -> Result<Vec<Row>, SqlError> {
+        let watch = Watch::start(self, name);
+        let result = match self.single().await {
+            Ok(mut tx) => tx.fetch_all(statement).await,
+            Err(error) => Err(error),
+        };
+        watch.stop(result, 0)
+    }
+
+    /// The first row of one reading statement, without the cost of a transaction around it.
+    pub async fn fetch_optional(
+        &self,
+        name: &'static str,
+        statement: Statement,
+    ) -> Result<Option<Row>, SqlError> {
+        let watch = Watch::start(self, name);
+        let result = match self.single().await {
+            Ok(mut tx) => tx.fetch_optional(statement).await,
+            Err(error) => Err(error),
+        };
+        watch.stop(result, 0)
+    }
+
+    /// Counters by name since the database was opened.
+    pub fn counters(&self) -> BTreeMap<&'static str, Counters> {
+        self.0.metrics.snapshot()
+    }
+
+    /// Empties SQLite's write-ahead log into the database file, so that overwritten content is
+    /// left in neither. Nothing to do on PostgreSQL.
+    pub async fn checkpoint(&self) -> Result<(), SqlError> {
+        if let Pools::Sqlite { writer, .. } = &self.0.pools {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .execute(writer)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the transactions under way and closes all connections.
+    pub async fn close(&self) {
+        match &self.0.pools {
+            Pools::Postgres(pool) => pool.close().await,
+            Pools::Sqlite { reader, writer, .. } => {
+                reader.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    async fn transact<T, E, F, Fut>(&self, name: &'static str, mode: Mode, f: F) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let watch = Watch::start(self, name);
+        let mut retries = 0;
+        loop {
+            match self.attempt(mode, &f).await {
+                Err(Failure { retry: true, .. }) if retries < MAX_RETRIES && watch.patient() => {
+                    retries += 1;
+                    tokio::time::sleep(backoff(retries)).await;
+                }
+                Err(failure) => return watch.stop(Err(failure.error), retries),
+                Ok(value) => return watch.stop(Ok(value), retries),
+            }
+        }
+    }
+
+    async fn attempt<T, E, F, Fut>(&self, mode: Mode, f: &F) -> Result<T, Failure<E>>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let session = self.begin(mode).await.map_err(Failure::from)?;
+        let home = Home::default();
+        let tx = Tx::new(session, Arc::clone(&self.0), Arc::clone(&home));
+        let result = f(tx).await;
+        let returned = home.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((session, outcome)) = returned else {
+            return Err(Failure::from(SqlError::Aborted));
+        };
+        let result = match result {
+            Ok(_) if outcome.failed => Err(E::from(SqlError::Aborted)),
+            result => result,
+        };
+        match result {
+            Ok(value) => {
+                let committed = session.commit().await;
+                committed.map_err(|error| Failure::from(SqlError::from(error)))?;
+                Ok(value)
+            }
+            Err(error) => {
+                session.rollback().await;
+                let retry = outcome.conflict;
+                Err(Failure { error, retry })
+            }
+        }
+    }
+
+    async fn begin(&self, mode: Mode) -> Result<Session, SqlError> {
+        let (connection, text) = match (&self.0.pools, mode) {
+            (Pools::Postgres(pool), Mode::Read) => (
+                Connection::Postgres(pool.acquire().await?),
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            ),
+            (Pools::Postgres(pool), Mode::Write) => (
+                Connection::Postgres(pool.acquire().await?),
+                "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            ),
+            (Pools::Sqlite { reader, .. }, Mode::Read) => (
+                Connection::Sqlite(reader.acquire().await?),
+                "BEGIN DEFERRED",
+            ),
+            (Pools::Sqlite { writer, .. }, Mode::Write) => (
+                Connection::Sqlite(writer.acquire().await?),
+                "BEGIN IMMEDIATE",
+            ),
+        };
+        Ok(Session::begin(connection, text).await?)
+    }
+
+    async fn single(&self) -> Result<Tx, SqlError> {
+        let connection = match &self.0.pools {
+            Pools::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            Pools::Sqlite { reader, .. } => Connection::Sqlite(reader.acquire().await?),
+        };
+        let session = Session::single(connection);
+        Ok(Tx::new(session, Arc::clone(&self.0), Home::default()))
+    }
+}
+
+struct Failure<E> {
+    error: E,
+    retry: bool,
+}
+
+impl<E: From<SqlError>> From<SqlError> for Failure<E> {
+    fn from(error: SqlError) -> Self {
+        let retry = matches!(error, SqlError::Conflict(_));
+        let error = error.into();
+        Self { error, retry }
+    }
+}
+
+/// Together with [`backoff`] about two seconds of waiting.
+const MAX_RETRIES: u32 = 14;
+/// SQLite's own waiting for another process counts against this.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SLOW: Duration = Duration::from_secs(1);
+
+/// 1, 2, 4, … ms up to 256 ms.
+const fn backoff(retry: u32) -> Duration {
+    let doublings = if retry < 9 { retry - 1 } else { 8 };
+    Duration::from_millis(1 << doublings)
+}
+
+/// Times a call and records how it ended.
+struct Watch<'a> {
+    db: &'a Db,
+    name: &'static str,
+    started: Instant,
+}
+
+impl<'a> Watch<'a> {
+    fn start(db: &'a Db, name: &'static str) -> Self {
+        let started = Instant::now();
+        Self { db, name, started }
+    }
+
+    fn patient(&self) -> bool {
+        self.started.elapsed() < PATIENCE
+    }
+
+    fn stop<T, E>(self, result: Result<T, E>, retries: u32) -> Result<T, E> {
+        let took = self.started.elapsed();
+        if took > SLOW {
+            let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(name = self.name, duration_ms, retries, "slow database call");
+        }
+        self.db
+            .0
+            .metrics
+            .record(self.name, result.is_err(), retries, took);
+        result
+    }
+}

@@ -1,0 +1,69 @@
+//! One holder among many processes.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use crate::db::Pools;
+use crate::{Db, SqlError};
+
+/// A lock held until it is dropped or its connection is lost.
+///
+/// PostgreSQL may end a connection at any time, so whoever works under a lock must also fence what
+/// it writes (compare and swap) and ask [`Lock::is_held`] now and then.
+#[must_use = "a lock is released when it is dropped"]
+pub struct Lock(Held);
+
+enum Held {
+    /// `flock` on a file beside the database.
+    File(#[expect(dead_code, reason = "open for as long as the lock is held")] File),
+    /// A session-level advisory lock on a connection of its own.
+    Postgres(PgConnection),
+}
+
+impl Lock {
+    /// Whether the lock is still held. Asks the server on PostgreSQL.
+    pub async fn is_held(&mut self) -> bool {
+        match &mut self.0 {
+            Held::File(_) => true,
+            Held::Postgres(connection) => connection.ping().await.is_ok(),
+        }
+    }
+}
+
+impl Db {
+    /// Takes the lock of this number, or gives `None` when another process or holder has it.
+    pub async fn try_lock(&self, key: i64) -> Result<Option<Lock>, SqlError> {
+        match &self.0.pools {
+            Pools::Postgres(pool) => {
+                let mut connection = pool.acquire().await?.detach();
+                let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
+                    .bind(key)
+                    .fetch_one(&mut connection)
+                    .await?;
+                let taken: bool = row.try_get(0)?;
+                Ok(taken.then(|| Lock(Held::Postgres(connection))))
+            }
+            Pools::Sqlite { path, .. } => try_lock_file(path, key),
+        }
+    }
+}
+
+fn try_lock_file(database: &Path, key: i64) -> Result<Option<Lock>, SqlError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(format!("-lock-{key}"));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(SqlError::LockFile)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock(Held::File(file)))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(SqlError::LockFile(error)),
+    }
+}

@@ -1,0 +1,629 @@
+//! One suite, run on both engines.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use obhut_sql::testing::TestDb;
+use obhut_sql::{Batch, Db, Engine, Kind, Migration, Options, Schema, SqlError, Value, sql};
+
+const POSTGRES: &[Migration] = &[Migration {
+    version: 1,
+    name: "tables",
+    sql: "
+        CREATE TABLE owners (id BIGINT PRIMARY KEY);
+        CREATE TABLE items (
+            id BYTEA PRIMARY KEY,
+            owner BIGINT REFERENCES owners (id),
+            number BIGINT NOT NULL,
+            label TEXT,
+            state TEXT NOT NULL DEFAULT 'new' CONSTRAINT items_state CHECK (state IN ('new', 'old')),
+            CONSTRAINT items_owner_number_key UNIQUE (owner, number)
+        );
+        CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'append_only'; END $$;
+        CREATE TABLE entries (id BIGINT PRIMARY KEY);
+        CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE ON entries
+            FOR EACH ROW EXECUTE FUNCTION refuse_change();",
+}];
+
+const SQLITE: &[Migration] = &[Migration {
+    version: 1,
+    name: "tables",
+    sql: "
+        CREATE TABLE owners (id INTEGER PRIMARY KEY) STRICT;
+        CREATE TABLE items (
+            id BLOB NOT NULL PRIMARY KEY,
+            owner INTEGER REFERENCES owners (id),
+            number INTEGER NOT NULL,
+            label TEXT,
+            state TEXT NOT NULL DEFAULT 'new' CONSTRAINT items_state CHECK (state IN ('new', 'old')),
+            CONSTRAINT items_owner_number_key UNIQUE (owner, number)
+        ) STRICT;
+        CREATE TABLE entries (id INTEGER PRIMARY KEY) STRICT;
+        CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries
+            BEGIN SELECT RAISE(ABORT, 'append_only'); END;",
+}];
+
+const TABLES: Schema = Schema {
+    postgres: POSTGRES,
+    sqlite: SQLITE,
+};
+
+const INSERT: &str = "INSERT INTO items (id, owner, number, label) VALUES ($1, $2, $3, $4)";
+const FIND: &str = "SELECT owner, number, label FROM items WHERE id = $1";
+const COUNT: &str = "SELECT COUNT(*) AS n FROM items";
+
+const INSERT_ITEMS: Batch<4> = Batch::insert(
+    "items",
+    [
+        ("id", Kind::Blob),
+        ("owner", Kind::Int),
+        ("number", Kind::Int),
+        ("label", Kind::Text),
+    ],
+);
+
+fn id(number: i64) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+fn item(number: i64) -> [Value; 4] {
+    let label = (number % 3 != 0).then(|| format!("Label {number} äöü"));
+    [id(number).into(), Value::Null, number.into(), label.into()]
+}
+
+async fn insert(db: &Db, number: i64) -> Result<u64, SqlError> {
+    db.write("insert", async |mut tx| {
+        sql(INSERT)
+            .bind(id(number))
+            .bind(None::<i64>)
+            .bind(number)
+            .bind("one")
+            .execute(&mut tx)
+            .await
+    })
+    .await
+}
+
+async fn count(db: &Db) -> i64 {
+    let row = db.fetch_optional("count", sql(COUNT)).await.unwrap();
+    row.unwrap().column("n").unwrap()
+}
+
+async fn run(db: &Db, text: &'static str) -> Result<u64, SqlError> {
+    db.write("run", async |mut tx| sql(text).execute(&mut tx).await)
+        .await
+}
+
+fn constraint<T: std::fmt::Debug>(result: Result<T, SqlError>) -> String {
+    match result {
+        Err(SqlError::Constraint { name }) => name,
+        other => format!("{other:?}"),
+    }
+}
+
+async fn reads_back_what_was_written(test: &TestDb) {
+    let db = &test.db;
+    run(db, "INSERT INTO owners (id) VALUES (5)").await.unwrap();
+    db.write("insert", async |mut tx| {
+        sql(INSERT)
+            .bind(id(1))
+            .bind(Some(5_i64))
+            .bind(i64::MIN)
+            .bind(None::<String>)
+            .execute(&mut tx)
+            .await
+    })
+    .await
+    .unwrap();
+    let row = db
+        .fetch_optional("find", sql(FIND).bind(id(1)))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.column::<Option<u32>>("owner").unwrap(), Some(5));
+    assert_eq!(row.column::<i64>("number").unwrap(), i64::MIN);
+    assert_eq!(row.column::<Option<String>>("label").unwrap(), None);
+    let absent = db.fetch_optional("find", sql(FIND).bind(id(2))).await;
+    assert!(absent.unwrap().is_none());
+}
+
+async fn refuses_a_column_that_is_absent_or_of_another_kind(test: &TestDb) {
+    insert(&test.db, -4).await.unwrap();
+    let row = test.db.fetch_optional("find", sql(FIND).bind(id(-4))).await;
+    let row = row.unwrap().unwrap();
+    let wrong = [
+        row.column::<i64>("nothing").err(),
+        row.column::<String>("number").err(),
+        row.column::<u64>("number").err(),
+        row.column::<i64>("owner").err(),
+        row.column::<[u8; 16]>("label").err(),
+    ];
+    for error in wrong {
+        assert!(matches!(error, Some(SqlError::Column { .. })), "{error:?}");
+    }
+}
+
+async fn inserts_batches_of_every_size(test: &TestDb) {
+    let db = &test.db;
+    let mut total = 0;
+    for size in [0, 1, 7, 8, 9, 31, 127, 128, 129, 1024, 1023] {
+        let rows: Vec<_> = (total..total + size).map(item).collect();
+        let changed = db
+            .write("batch", async |mut tx| {
+                INSERT_ITEMS.execute(&mut tx, rows.clone()).await
+            })
+            .await;
+        assert_eq!(changed.unwrap(), u64::try_from(size).unwrap());
+        total += size;
+    }
+    assert_eq!(count(db).await, total);
+    let rows = db
+        .fetch_all(
+            "all",
+            sql("SELECT id, owner, number, label FROM items ORDER BY number"),
+        )
+        .await
+        .unwrap();
+    for (row, number) in rows.iter().zip(0..) {
+        let read: [Value; 4] = [
+            row.column::<[u8; 16]>("id").unwrap().into(),
+            row.column::<Option<i64>>("owner").unwrap().into(),
+            row.column::<i64>("number").unwrap().into(),
+            row.column::<Option<String>>("label").unwrap().into(),
+        ];
+        assert_eq!(read, item(number));
+    }
+}
+
+async fn batches_upsert_return_and_join(test: &TestDb) {
+    const UPSERT: Batch<4> = INSERT_ITEMS.tail("ON CONFLICT (id) DO NOTHING RETURNING number");
+    const LOOKUP: Batch<1> = Batch::with(
+        [("wanted", Kind::Blob)],
+        "SELECT items.number FROM batch JOIN items ON items.id = batch.wanted",
+    );
+    const RELABEL: Batch<2> = Batch::with(
+        [("wanted", Kind::Blob), ("label", Kind::Text)],
+        "UPDATE items SET label = batch.label FROM batch WHERE items.id = batch.wanted",
+    );
+    let db = &test.db;
+    insert(db, 3).await.unwrap();
+    let inserted = db
+        .write("upsert", async |mut tx| {
+            UPSERT.prepare(&mut tx).await?;
+            LOOKUP.prepare(&mut tx).await?;
+            UPSERT
+                .fetch_all(&mut tx, (0..300).map(item).collect())
+                .await
+        })
+        .await
+        .unwrap();
+    let mut numbers: Vec<i64> = inserted
+        .iter()
+        .map(|row| row.column("number").unwrap())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..300).filter(|n| *n != 3).collect::<Vec<_>>());
+
+    let wanted: Vec<[Value; 1]> = (200..400).map(|n| [id(n).into()]).collect();
+    let found = db
+        .read("lookup", async |mut tx| {
+            LOOKUP.fetch_all(&mut tx, wanted.clone()).await
+        })
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 100);
+
+    let labels: Vec<[Value; 2]> = (0..150).map(|n| [id(n).into(), "new".into()]).collect();
+    let changed = db
+        .write("relabel", async |mut tx| {
+            RELABEL.execute(&mut tx, labels.clone()).await
+        })
+        .await;
+    assert_eq!(changed.unwrap(), 150);
+}
+
+async fn refuses_a_batch_with_a_value_of_another_kind(test: &TestDb) {
+    let result = test
+        .db
+        .write("batch", async |mut tx| {
+            let mut row = item(1);
+            row[2] = "text".into();
+            INSERT_ITEMS.execute(&mut tx, vec![item(0), row]).await
+        })
+        .await;
+    assert!(matches!(result, Err(SqlError::Column { name: "number" })));
+    assert_eq!(count(&test.db).await, 0);
+}
+
+async fn names_constraints_alike(test: &TestDb) {
+    let db = &test.db;
+    run(db, "INSERT INTO owners (id) VALUES (1)").await.unwrap();
+    run(db, "INSERT INTO entries (id) VALUES (1)")
+        .await
+        .unwrap();
+    insert(db, 1).await.unwrap();
+    let cases = [
+        ("INSERT INTO owners (id) VALUES (1)", "owners_pkey"),
+        (
+            "INSERT INTO items (id, number) SELECT id, 9 FROM items",
+            "items_pkey",
+        ),
+        (
+            "WITH n (b) AS (SELECT id FROM items) INSERT INTO items (id, owner, number) SELECT b, 77, 1 FROM n \
+             WHERE 1 = 0 UNION ALL SELECT CAST('x' AS BYTEA), 77, 5",
+            "foreign_key",
+        ),
+        ("UPDATE items SET owner = 77", "foreign_key"),
+        ("UPDATE items SET state = 'lost'", "items_state"),
+        ("UPDATE items SET number = NULL", "items_number_not_null"),
+        ("DELETE FROM entries", "append_only"),
+    ];
+    for (text, name) in cases {
+        if text.contains("BYTEA") && db.engine() == Engine::Sqlite {
+            continue;
+        }
+        assert_eq!(constraint(run(db, text).await), name, "{text}");
+    }
+    db.write("two", async |mut tx| {
+        for number in [10, 11] {
+            let mut row = item(number);
+            row[1] = 1.into();
+            row[2] = number.into();
+            INSERT_ITEMS.execute(&mut tx, vec![row]).await?;
+        }
+        Ok::<_, SqlError>(())
+    })
+    .await
+    .unwrap();
+    let twice = run(db, "UPDATE items SET number = 5 WHERE owner = 1").await;
+    assert_eq!(constraint(twice), "items_owner_number_key");
+}
+
+async fn rolls_back_when_the_closure_fails(test: &TestDb) {
+    let result: Result<(), SqlError> = test
+        .db
+        .write("fails", async |mut tx| {
+            INSERT_ITEMS.execute(&mut tx, vec![item(1)]).await?;
+            Err(SqlError::NoRow)
+        })
+        .await;
+    assert!(matches!(result, Err(SqlError::NoRow)));
+    assert_eq!(count(&test.db).await, 0);
+}
+
+async fn does_not_commit_after_a_swallowed_failure(test: &TestDb) {
+    insert(&test.db, 1).await.unwrap();
+    let result = test
+        .db
+        .write("swallows", async |mut tx| {
+            INSERT_ITEMS.execute(&mut tx, vec![item(2)]).await?;
+            let _ = INSERT_ITEMS.execute(&mut tx, vec![item(1)]).await;
+            Ok::<_, SqlError>(())
+        })
+        .await;
+    assert!(matches!(result, Err(SqlError::Aborted)), "{result:?}");
+    assert_eq!(count(&test.db).await, 1);
+}
+
+async fn a_cancelled_write_leaves_nothing_behind(test: &TestDb) {
+    let db = &test.db;
+    let stuck = db.write("cancelled", async |mut tx| {
+        INSERT_ITEMS.execute(&mut tx, vec![item(1)]).await?;
+        std::future::pending::<Result<(), SqlError>>().await
+    });
+    let limit = std::time::Duration::from_millis(300);
+    assert!(tokio::time::timeout(limit, stuck).await.is_err());
+    for number in 1..40 {
+        insert(db, number).await.unwrap();
+    }
+    assert_eq!(count(db).await, 39);
+}
+
+async fn a_transaction_that_is_kept_is_not_committed(test: &TestDb) {
+    let result = test
+        .db
+        .write("kept", async |mut tx| {
+            INSERT_ITEMS.execute(&mut tx, vec![item(1)]).await?;
+            Ok::<_, SqlError>(tx)
+        })
+        .await;
+    assert!(matches!(result.map(drop), Err(SqlError::Aborted)));
+    assert_eq!(count(&test.db).await, 0);
+    insert(&test.db, 1).await.unwrap();
+}
+
+async fn refuses_to_write_in_a_read(test: &TestDb) {
+    let result = test
+        .db
+        .read("sneaks", async |mut tx| {
+            INSERT_ITEMS.execute(&mut tx, vec![item(1)]).await
+        })
+        .await;
+    assert!(matches!(result, Err(SqlError::ReadOnly(_))), "{result:?}");
+    assert_eq!(count(&test.db).await, 0);
+}
+
+async fn a_read_sees_one_snapshot(test: &TestDb) {
+    let db = &test.db;
+    let seen = db
+        .read("twice", async |mut tx| {
+            let first: i64 = sql(COUNT).fetch_one(&mut tx).await?.column("n")?;
+            insert(db, first + 1).await?;
+            let second: i64 = sql(COUNT).fetch_one(&mut tx).await?.column("n")?;
+            Ok::<_, SqlError>((first, second))
+        })
+        .await;
+    assert_eq!(seen.unwrap(), (0, 0));
+    assert_eq!(count(db).await, 1);
+}
+
+async fn concurrent_increments_are_all_counted(test: &TestDb) {
+    let db = &test.db;
+    insert(db, 0).await.unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    db.write("increment", async |mut tx| {
+                        let row = sql("SELECT number FROM items").fetch_one(&mut tx).await?;
+                        let number: i64 = row.column("number")?;
+                        sql("UPDATE items SET number = $1")
+                            .bind(number + 1)
+                            .execute(&mut tx)
+                            .await
+                    })
+                    .await?;
+                }
+                Ok::<_, SqlError>(())
+            })
+        })
+        .collect();
+    let mut counted = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => counted += 10,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let row = db
+        .fetch_optional("number", sql("SELECT number FROM items"))
+        .await;
+    assert_eq!(
+        row.unwrap().unwrap().column::<i64>("number").unwrap(),
+        counted
+    );
+    let counters = db.counters();
+    assert_eq!(counters["increment"].calls, 80);
+    if db.engine() == Engine::Postgres {
+        assert!(counters["increment"].retries > 0, "nothing was contended");
+    }
+}
+
+async fn counts_calls_and_failures_by_name(test: &TestDb) {
+    insert(&test.db, 1).await.unwrap();
+    insert(&test.db, 1).await.unwrap_err();
+    let counters = test.db.counters()["insert"];
+    assert_eq!((counters.calls, counters.failures), (2, 1));
+    assert!(counters.total_us >= counters.max_us && counters.max_us > 0);
+}
+
+async fn migrates_once(test: &TestDb) {
+    assert_eq!(test.db.migrate(&TABLES).await.unwrap(), 0);
+    let again = Db::open(&test.target).await.unwrap();
+    assert_eq!(again.migrate(&TABLES).await.unwrap(), 0);
+    again.close().await;
+}
+
+async fn refuses_a_newer_schema(test: &TestDb) {
+    let result = test
+        .db
+        .migrate(&Schema {
+            postgres: &[],
+            sqlite: &[],
+        })
+        .await;
+    assert!(matches!(
+        result,
+        Err(SqlError::NewerSchema { found: 1, known: 0 })
+    ));
+}
+
+async fn refuses_a_changed_migration(test: &TestDb) {
+    const CHANGED: &[Migration] = &[Migration {
+        version: 1,
+        name: "tables",
+        sql: "SELECT 1",
+    }];
+    let result = test
+        .db
+        .migrate(&Schema {
+            postgres: CHANGED,
+            sqlite: CHANGED,
+        })
+        .await;
+    assert!(matches!(
+        result,
+        Err(SqlError::MigrationChanged { version: 1 })
+    ));
+}
+
+async fn refuses_lists_that_differ(test: &TestDb) {
+    let result = test
+        .db
+        .migrate(&Schema {
+            postgres: POSTGRES,
+            sqlite: &[],
+        })
+        .await;
+    assert!(matches!(
+        result,
+        Err(SqlError::MigrationOrder { version: 1 })
+    ));
+}
+
+async fn a_failing_migration_changes_nothing(test: &TestDb) {
+    const BROKEN: Migration = Migration {
+        version: 2,
+        name: "broken",
+        sql: "CREATE TABLE fresh (id BIGINT PRIMARY KEY); INSERT INTO missing VALUES (1);",
+    };
+    let postgres: &'static [Migration] = vec![POSTGRES[0], BROKEN].leak();
+    let sqlite: &'static [Migration] = vec![SQLITE[0], BROKEN].leak();
+    let result = test.db.migrate(&Schema { postgres, sqlite }).await;
+    assert!(matches!(result, Err(SqlError::Database(_))), "{result:?}");
+    assert!(
+        test.db
+            .fetch_all("fresh", sql("SELECT id FROM fresh"))
+            .await
+            .is_err()
+    );
+    assert_eq!(test.db.migrate(&TABLES).await.unwrap(), 0);
+}
+
+async fn a_lock_has_one_holder(test: &TestDb) {
+    let mut held = test.db.try_lock(4).await.unwrap().unwrap();
+    assert!(held.is_held().await);
+    let other = Db::open(&test.target).await.unwrap();
+    assert!(other.try_lock(4).await.unwrap().is_none());
+    assert!(other.try_lock(5).await.unwrap().is_some());
+    drop(held);
+    let mut taken = None;
+    for _ in 0..100 {
+        taken = other.try_lock(4).await.unwrap();
+        if taken.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(taken.is_some());
+    drop(taken);
+    other.close().await;
+}
+
+async fn open(engine: Engine) -> Option<TestDb> {
+    let test = match engine {
+        Engine::Postgres => TestDb::postgres().await.unwrap()?,
+        Engine::Sqlite => TestDb::sqlite().await.unwrap(),
+    };
+    test.db.migrate(&TABLES).await.unwrap();
+    Some(test)
+}
+
+macro_rules! suite {
+    ($module:ident, $engine:expr; $($test:ident)+) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    if let Some(test) = super::open($engine).await {
+                        super::$test(&test).await;
+                        test.finish().await.unwrap();
+                    }
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! both {
+    ($($test:ident)+) => {
+        suite!(sqlite, obhut_sql::Engine::Sqlite; $($test)+);
+        suite!(postgres, obhut_sql::Engine::Postgres; $($test)+);
+    };
+}
+
+both! {
+    reads_back_what_was_written
+    refuses_a_column_that_is_absent_or_of_another_kind
+    inserts_batches_of_every_size
+    batches_upsert_return_and_join
+    refuses_a_batch_with_a_value_of_another_kind
+    names_constraints_alike
+    rolls_back_when_the_closure_fails
+    does_not_commit_after_a_swallowed_failure
+    a_cancelled_write_leaves_nothing_behind
+    a_transaction_that_is_kept_is_not_committed
+    refuses_to_write_in_a_read
+    a_read_sees_one_snapshot
+    concurrent_increments_are_all_counted
+    counts_calls_and_failures_by_name
+    migrates_once
+    refuses_a_newer_schema
+    refuses_a_changed_migration
+    refuses_lists_that_differ
+    a_failing_migration_changes_nothing
+    a_lock_has_one_holder
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let options = Options {
+        acquire_timeout: std::time::Duration::from_millis(300),
+        ..Options::default()
+    };
+    let result = Db::open_with("postgres://nobody@127.0.0.1:9/none", &options).await;
+    assert!(matches!(result.map(drop), Err(SqlError::Unavailable(_))));
+    let result = Db::open("/nowhere/at/all.sqlite").await;
+    assert!(matches!(result.map(drop), Err(SqlError::Unavailable(_))));
+}
+
+/// SQLite rolls a transaction back by itself when the disk is full; the connection must survive.
+#[tokio::test]
+async fn a_full_disk_is_told_and_survived() {
+    let test = open(Engine::Sqlite).await.unwrap();
+    let result = test
+        .db
+        .write("fill", async |mut tx| {
+            sql("PRAGMA max_page_count = 1").fetch_all(&mut tx).await?;
+            for number in 0..100_000 {
+                INSERT_ITEMS.execute(&mut tx, vec![item(number)]).await?;
+            }
+            Ok::<_, SqlError>(())
+        })
+        .await;
+    assert!(matches!(result, Err(SqlError::DiskFull(_))), "{result:?}");
+    assert_eq!(count(&test.db).await, 0);
+    run(&test.db, "INSERT INTO owners (id) VALUES (1)")
+        .await
+        .unwrap();
+    test.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_files_of_sqlite_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let test = open(Engine::Sqlite).await.unwrap();
+    insert(&test.db, 1).await.unwrap();
+    let folder = std::path::Path::new(&test.target).parent().unwrap();
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        seen += 1;
+    }
+    assert_eq!(seen, 3, "database, write-ahead log, shared memory");
+    test.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn sqlite_is_durable_and_keeps_foreign_keys() {
+    let test = open(Engine::Sqlite).await.unwrap();
+    let pragmas = test
+        .db
+        .write("pragmas", async |mut tx| {
+            let mode = sql("PRAGMA journal_mode").fetch_one(&mut tx).await?;
+            let sync = sql("PRAGMA synchronous").fetch_one(&mut tx).await?;
+            let keys = sql("PRAGMA foreign_keys").fetch_one(&mut tx).await?;
+            Ok::<_, SqlError>((
+                mode.column::<String>("journal_mode")?,
+                sync.column::<i64>("synchronous")?,
+                keys.column::<bool>("foreign_keys")?,
+            ))
+        })
+        .await;
+    assert_eq!(pragmas.unwrap(), ("wal".to_owned(), 2, true));
+    test.finish().await.unwrap();
+}
