@@ -20,6 +20,9 @@ pub trait Cbor: Sized {
         None
     }
 
+    /// The type's name in CDDL (RFC 8610); see [`crate::cddl`].
+    fn cddl() -> String;
+
     /// The canonical bytes.
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Encoder::default();
@@ -242,6 +245,9 @@ impl<'d, 'a> Fields<'d, 'a> {
 }
 
 impl Cbor for u64 {
+    fn cddl() -> String {
+        "uint".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         out.uint(*self);
     }
@@ -251,6 +257,9 @@ impl Cbor for u64 {
 }
 
 impl Cbor for u32 {
+    fn cddl() -> String {
+        "uint .size 4".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         out.uint(u64::from(*self));
     }
@@ -260,6 +269,9 @@ impl Cbor for u32 {
 }
 
 impl Cbor for bool {
+    fn cddl() -> String {
+        "bool".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         out.bool(*self);
     }
@@ -269,6 +281,9 @@ impl Cbor for bool {
 }
 
 impl Cbor for String {
+    fn cddl() -> String {
+        "tstr".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         out.text(self);
     }
@@ -278,6 +293,9 @@ impl Cbor for String {
 }
 
 impl<const N: usize> Cbor for [u8; N] {
+    fn cddl() -> String {
+        format!("bstr .size {N}")
+    }
     fn encode(&self, out: &mut Encoder) {
         out.bytes(self);
     }
@@ -290,6 +308,9 @@ impl<const N: usize> Cbor for [u8; N] {
 }
 
 impl<T: Cbor> Cbor for Option<T> {
+    fn cddl() -> String {
+        T::cddl()
+    }
     fn encode(&self, out: &mut Encoder) {
         if let Some(value) = self {
             value.encode(out);
@@ -307,6 +328,9 @@ impl<T: Cbor> Cbor for Option<T> {
 }
 
 impl<T: Cbor> Cbor for Vec<T> {
+    fn cddl() -> String {
+        format!("[* {}]", T::cddl())
+    }
     fn encode(&self, out: &mut Encoder) {
         out.array(self.len());
         for value in self {
@@ -320,6 +344,9 @@ impl<T: Cbor> Cbor for Vec<T> {
 }
 
 impl<T: Cbor> Cbor for Box<T> {
+    fn cddl() -> String {
+        T::cddl()
+    }
     fn encode(&self, out: &mut Encoder) {
         (**self).encode(out);
     }
@@ -351,6 +378,9 @@ impl AsRef<[u8]> for Blob {
 }
 
 impl Cbor for Blob {
+    fn cddl() -> String {
+        "bstr".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         out.bytes(&self.0);
     }
@@ -367,7 +397,22 @@ macro_rules! record {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name { $($(#[$fmeta])* pub $field: $ty),* }
 
+        impl $crate::cddl::Rule for $name {
+            fn rule() -> String {
+                let fields: &[(u64, &str, String, bool)] = &[$((
+                    $key,
+                    stringify!($field),
+                    <$ty as $crate::cbor::Cbor>::cddl(),
+                    <$ty as $crate::cbor::Cbor>::absent().is_some(),
+                )),*];
+                $crate::cddl::record(stringify!($name), fields)
+            }
+        }
+
         impl $crate::cbor::Cbor for $name {
+            fn cddl() -> String {
+                $crate::cddl::kebab(stringify!($name))
+            }
             fn encode(&self, out: &mut $crate::cbor::Encoder) {
                 let present = 0 $(+ usize::from(!$crate::cbor::Cbor::is_absent(&self.$field)))*;
                 out.map(present);
@@ -394,7 +439,16 @@ macro_rules! tagged {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum $name { $($(#[$vmeta])* $variant($ty)),* }
 
+        impl $crate::cddl::Rule for $name {
+            fn rule() -> String {
+                $crate::cddl::tagged(stringify!($name), &[$(($code, <$ty as $crate::cbor::Cbor>::cddl())),*])
+            }
+        }
+
         impl $crate::cbor::Cbor for $name {
+            fn cddl() -> String {
+                $crate::cddl::kebab(stringify!($name))
+            }
             fn encode(&self, out: &mut $crate::cbor::Encoder) {
                 out.array(2);
                 match self {
@@ -450,7 +504,16 @@ macro_rules! codes {
             }
         }
 
+        impl $crate::cddl::Rule for $name {
+            fn rule() -> String {
+                $crate::cddl::codes(stringify!($name), &[$(($code, $text)),*])
+            }
+        }
+
         impl $crate::cbor::Cbor for $name {
+            fn cddl() -> String {
+                $crate::cddl::kebab(stringify!($name))
+            }
             fn encode(&self, out: &mut $crate::cbor::Encoder) {
                 out.uint(self.code());
             }

@@ -73,6 +73,9 @@ macro_rules! bytes_type {
         }
 
         impl Cbor for $name {
+            fn cddl() -> String {
+                if $len == 16 { "id".into() } else { "hash".into() }
+            }
             fn encode(&self, out: &mut Encoder) {
                 self.0.encode(out);
             }
@@ -178,6 +181,9 @@ impl core::str::FromStr for ClassCode {
 }
 
 impl Cbor for ClassCode {
+    fn cddl() -> String {
+        "class".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         self.0.encode(out);
     }

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod capsule;
 pub mod card;
 pub mod cbor;
+pub mod cddl;
 pub mod content;
 pub mod context;
 pub mod entry;

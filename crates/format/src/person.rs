@@ -59,6 +59,9 @@ impl core::fmt::Debug for KeyBundle {
 }
 
 impl Cbor for KeyBundle {
+    fn cddl() -> String {
+        "bundle".into()
+    }
     fn encode(&self, out: &mut Encoder) {
         out.bytes(self.as_bytes());
     }
