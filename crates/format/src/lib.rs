@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod batch;
+pub mod bootstrap;
 pub mod capsule;
 pub mod card;
 pub mod cbor;
