@@ -2,6 +2,8 @@
 
 use obhut_format::tree::TreeError;
 
+use crate::tile::TilePath;
+
 /// Why bytes, a proof or a chain of this crate was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,9 @@ pub enum LogError {
     /// Bytes that are not of the documented form.
     #[error("the bytes are malformed")]
     Malformed,
+    /// A prefix-tree proof or the parts of a state root do not lead to the root.
+    #[error("the map proof does not lead to the root")]
+    MapMismatch,
     /// Fewer witnesses cosigned than the policy demands.
     #[error("too few witnesses have cosigned the log's head")]
     NoQuorum,
@@ -51,6 +56,12 @@ pub enum LogError {
     /// The quorum is too old, or from the future.
     #[error("the log's head is not fresh")]
     Stale,
+    /// A tile does not hold what the leaves or the root demand.
+    #[error("a tile does not fit the log")]
+    TileMismatch,
+    /// A tile that the log's size demands is not there.
+    #[error("the tile {0} is missing")]
+    TileMissing(TilePath),
     /// Time runs backwards within one log.
     #[error("the log's time runs backwards")]
     TimeBackwards,

@@ -8,7 +8,10 @@ mod fold;
 mod label;
 mod leaf;
 mod note;
+mod prefix;
 mod proof;
+mod state;
+pub mod tile;
 
 pub use checkpoint::{Checkpoint, Quorum, SignedCheckpoint, Witnessed};
 pub use commitment::{
@@ -23,4 +26,6 @@ pub use note::{
     MAX_NOTE_LEN, MAX_NOTE_SIGNATURES, NoteKeyType, NoteSignature, NoteSigner, SignedNote,
     VerifierKey,
 };
+pub use prefix::{EMPTY_MAP, PrefixEnd, PrefixProof, PrefixTree};
 pub use proof::TlogProof;
+pub use state::{CaseState, DocumentState, DocumentStatus, StateParts, subjects_hash};
