@@ -75,6 +75,10 @@ record! {
         2 => subject: Hash,
         /// Label as actor (access log); equals `subject` in the records log.
         3 => actor: Hash,
+        /// SHA-256 of the λ behind the labels: the vault compares it with an enrolment before it logs it.
+        4 => lambda_hash: Hash,
+        /// The share that λ lies in.
+        5 => share_id: ShareId,
     }
 }
 
@@ -172,6 +176,22 @@ record! {
     }
 }
 
+impl ReleaseReceipt {
+    /// Head of the gatekeeper's chain after this receipt, from the head before it.
+    pub fn head_after(&self, previous: &Hash) -> Hash {
+        crate::context::Context::new("obhut/gate-chain/v1")
+            .field(&self.vault.0)
+            .field(previous)
+            .number(self.seq)
+            .field(&self.act)
+            .field(&self.root)
+            .number(self.count)
+            .number(self.time_us)
+            .number(self.records_size)
+            .hash()
+    }
+}
+
 record! {
     /// A release: receipt, one encapsulation, sealed shares.
     Release {
@@ -184,6 +204,13 @@ record! {
         /// The shares, in the order of the act's objects.
         4 => shares: Vec<ReleasedShare>,
     }
+}
+
+/// Head of the gatekeeper's chain for a vault before its first receipt.
+pub fn gate_chain_start(vault: VaultId) -> Hash {
+    crate::context::Context::new("obhut/gate-chain-start/v1")
+        .field(&vault.0)
+        .hash()
 }
 
 /// Label of the gatekeeper's signature over a [`ReleaseReceipt`].

@@ -297,6 +297,17 @@ record! {
     }
 }
 
+impl GateHead {
+    /// What the gatekeeper signs under [`GATE_HEAD_LABEL`]: vault, seq, head and time.
+    pub fn signed_message(&self, vault: VaultId) -> crate::context::Context {
+        crate::context::Context::new(GATE_HEAD_LABEL)
+            .field(&vault.0)
+            .number(self.seq)
+            .field(&self.head)
+            .number(self.time_us)
+    }
+}
+
 tagged! {
     /// What is stated.
     Event {
