@@ -2,6 +2,7 @@
 
 use crate::card::VaultCard;
 use crate::cbor::Blob;
+use crate::context::Context;
 use crate::id::{
     CaseId, ClassCode, DeviceKid, DocumentId, Hash, Kid, PersonId, ShareId, UnitId, VaultId,
 };
@@ -70,7 +71,7 @@ record! {
 
 record! {
     /// The person's own, fresh bundle replaces the one before; final. Signed by the replaced bundle;
-    /// `proof` is the new bundle's signature over the same statement with an empty proof.
+    /// `proof` is the new bundle's signature over [`BundleRotated::proof_message`].
     BundleRotated {
         /// The person.
         1 => person: PersonId,
@@ -411,6 +412,27 @@ record! {
         4 => nonce: [u8; 16],
         /// What is stated.
         5 => event: Event,
+    }
+}
+
+impl BundleRotated {
+    /// What the new bundle signs to prove that its keys are at hand: person, from, bundle.
+    pub fn proof_message(&self) -> Context {
+        Context::new(ROTATION_PROOF_LABEL)
+            .field(&self.person.0)
+            .field(&self.from.0)
+            .field(self.bundle.as_bytes())
+    }
+}
+
+impl GateHead {
+    /// What the gatekeeper signs: vault, seq, head, time.
+    pub fn signed_message(&self, vault: VaultId) -> Context {
+        Context::new(GATE_HEAD_LABEL)
+            .field(&vault.0)
+            .number(self.seq)
+            .field(&self.head)
+            .number(self.time_us)
     }
 }
 
