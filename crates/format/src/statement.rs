@@ -300,8 +300,8 @@ record! {
 
 impl GateHead {
     /// What the gatekeeper signs under [`GATE_HEAD_LABEL`]: vault, seq, head and time.
-    pub fn signed_message(&self, vault: VaultId) -> crate::context::Context {
-        crate::context::Context::new(GATE_HEAD_LABEL)
+    pub fn signed_message(&self, vault: VaultId) -> Context {
+        Context::new(GATE_HEAD_LABEL)
             .field(&vault.0)
             .number(self.seq)
             .field(&self.head)
@@ -422,17 +422,6 @@ impl BundleRotated {
             .field(&self.person.0)
             .field(&self.from.0)
             .field(self.bundle.as_bytes())
-    }
-}
-
-impl GateHead {
-    /// What the gatekeeper signs: vault, seq, head, time.
-    pub fn signed_message(&self, vault: VaultId) -> Context {
-        Context::new(GATE_HEAD_LABEL)
-            .field(&vault.0)
-            .number(self.seq)
-            .field(&self.head)
-            .number(self.time_us)
     }
 }
 
