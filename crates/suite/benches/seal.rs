@@ -17,7 +17,7 @@ fn seal(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, threads), |b| {
                 b.iter(|| {
                     each_slot(&mut slots, threads, |index, slot| {
-                        cipher.seal_chunk_in_place(index, slot).unwrap()
+                        cipher.seal_chunk_in_place(index, slot).unwrap();
                     })
                 });
             });

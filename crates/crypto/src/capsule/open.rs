@@ -1,0 +1,109 @@
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+
+use obhut_format::Hash;
+use obhut_format::tree::TreeBuilder;
+
+use super::pipeline::{Steps, run};
+use super::seal::at_end;
+use super::stretch::Stretch;
+use super::{CapsuleKey, Prefix};
+use crate::CryptoError;
+
+/// Where opened content waits until all of it is verified.
+///
+/// Dropped without [`finish`](Self::finish) it MUST discard everything written: an unnamed
+/// temporary file does, a file under its final name does not.
+pub trait Quarantine: Write {
+    /// What is there once the content counts.
+    type Kept;
+
+    /// Lets the content out. Called once, after the last check.
+    fn finish(self) -> io::Result<Self::Kept>;
+}
+
+/// Keeps the content in memory; for small documents. Not wiped when dropped.
+impl Quarantine for Vec<u8> {
+    type Kept = Self;
+
+    fn finish(self) -> io::Result<Self> {
+        Ok(self)
+    }
+}
+
+/// What author and content info promise about a capsule.
+pub(crate) struct Promise {
+    pub(crate) true_bytes: u64,
+    pub(crate) content_root: Hash,
+}
+
+/// Opens a capsule whose prefix was read; see `RevisionReader::open_content`.
+pub(crate) fn open<Q: Quarantine>(
+    key: &CapsuleKey,
+    prefix: Prefix,
+    promise: &Promise,
+    threads: NonZeroUsize,
+    mut source: impl Read + Send,
+    mut quarantine: Q,
+) -> Result<Q::Kept, CryptoError> {
+    let padded_bytes = key.header.padded_bytes;
+    let true_bytes = promise.true_bytes;
+    let mut tree = TreeBuilder::new();
+    let count = Stretch::count(padded_bytes);
+    let steps = Steps {
+        fill: |number, stretch: &mut Stretch| {
+            stretch.reset(number, padded_bytes, &prefix);
+            source.read_exact(stretch.body_mut())?;
+            if number + 1 == count && !at_end(&mut source)? {
+                return Err(CryptoError::Damaged);
+            }
+            Ok(())
+        },
+        work: |stretch: &mut Stretch| {
+            stretch.open(key)?;
+            expect_zeros_from(true_bytes, stretch)
+        },
+        drain: |stretch: &Stretch| {
+            stretch.leaves().iter().for_each(|leaf| tree.append(*leaf));
+            write_content(stretch, true_bytes, &mut quarantine)
+        },
+    };
+    run(count, threads, steps)?;
+    if tree.root() != promise.content_root {
+        return Err(CryptoError::Damaged);
+    }
+    quarantine.flush().map_err(CryptoError::Io)?;
+    quarantine.finish().map_err(CryptoError::Io)
+}
+
+fn expect_zeros_from(true_bytes: u64, stretch: &Stretch) -> Result<(), CryptoError> {
+    let seen = stretch
+        .plaintext()
+        .map(|(offset, plain)| split_content(offset, plain, true_bytes).1)
+        .map(|padding| padding.iter().fold(0, |seen, byte| seen | byte))
+        .fold(0, |seen, piece| seen | piece);
+    if seen == 0 {
+        Ok(())
+    } else {
+        Err(CryptoError::Damaged)
+    }
+}
+
+fn write_content(
+    stretch: &Stretch,
+    true_bytes: u64,
+    quarantine: &mut impl Write,
+) -> Result<(), CryptoError> {
+    for (offset, plain) in stretch.plaintext() {
+        let (content, _) = split_content(offset, plain, true_bytes);
+        quarantine.write_all(content).map_err(CryptoError::Io)?;
+    }
+    Ok(())
+}
+
+/// Content and padding of the plaintext at `offset`.
+fn split_content(offset: u64, plain: &[u8], true_bytes: u64) -> (&[u8], &[u8]) {
+    let left = true_bytes.saturating_sub(offset);
+    let len = usize::try_from(left).map_or(plain.len(), |left| left.min(plain.len()));
+    plain.split_at(len)
+}

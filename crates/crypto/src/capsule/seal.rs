@@ -1,0 +1,100 @@
+use std::io::{ErrorKind, Read, Write};
+use std::num::NonZeroUsize;
+
+use obhut_format::Hash;
+use obhut_format::capsule::CapsuleHeader;
+use obhut_format::tree::TreeBuilder;
+
+use super::pipeline::{Steps, run};
+use super::stretch::Stretch;
+use super::{CapsuleKey, Prefix};
+use crate::CryptoError;
+
+/// What sealing a capsule leaves to sign and store.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedCapsule {
+    /// The header as written.
+    pub header: CapsuleHeader,
+    /// RFC 6962 root over the leaves of the whole object.
+    pub content_root: Hash,
+    /// The leaf hashes, stored beside the capsule for range reads.
+    pub leaves: Vec<Hash>,
+}
+
+/// Seals `true_bytes` from the source; see `RevisionSealer::seal_content`.
+pub(crate) fn seal(
+    key: &CapsuleKey,
+    prefix: Prefix,
+    true_bytes: u64,
+    threads: NonZeroUsize,
+    mut source: impl Read + Send,
+    mut sink: impl Write,
+) -> Result<SealedCapsule, CryptoError> {
+    let padded_bytes = key.header.padded_bytes;
+    let (mut leaves, mut tree) = (Vec::new(), TreeBuilder::new());
+    let count = Stretch::count(padded_bytes);
+    let steps = Steps {
+        fill: |number, stretch: &mut Stretch| {
+            stretch.reset(number, padded_bytes, &prefix);
+            read_content(stretch, true_bytes, &mut source)?;
+            if number + 1 == count {
+                expect_end(&mut source)?;
+            }
+            Ok(())
+        },
+        work: |stretch: &mut Stretch| stretch.seal(key),
+        drain: |stretch: &Stretch| {
+            leaves.extend_from_slice(stretch.leaves());
+            stretch.leaves().iter().for_each(|leaf| tree.append(*leaf));
+            sink.write_all(stretch.bytes()).map_err(CryptoError::Io)
+        },
+    };
+    run(count, threads, steps)?;
+    sink.flush().map_err(CryptoError::Io)?;
+    Ok(SealedCapsule {
+        header: key.header,
+        content_root: tree.root(),
+        leaves,
+    })
+}
+
+/// Content into the slots, zeros behind it.
+fn read_content(
+    stretch: &mut Stretch,
+    true_bytes: u64,
+    source: &mut impl Read,
+) -> Result<(), CryptoError> {
+    for (offset, slot) in stretch.plaintext_mut() {
+        let left = true_bytes.saturating_sub(offset);
+        let len = usize::try_from(left).map_or(slot.len(), |left| left.min(slot.len()));
+        let (content, padding) = slot.split_at_mut(len);
+        source
+            .read_exact(content)
+            .map_err(|failed| match failed.kind() {
+                ErrorKind::UnexpectedEof => CryptoError::SourceChanged,
+                _ => CryptoError::Io(failed),
+            })?;
+        padding.fill(0);
+    }
+    Ok(())
+}
+
+fn expect_end(source: &mut impl Read) -> Result<(), CryptoError> {
+    if at_end(source)? {
+        Ok(())
+    } else {
+        Err(CryptoError::SourceChanged)
+    }
+}
+
+/// Whether nothing follows.
+pub(crate) fn at_end(source: &mut impl Read) -> Result<bool, CryptoError> {
+    loop {
+        match source.read(&mut [0]) {
+            Ok(read) => return Ok(read == 0),
+            Err(failed) if failed.kind() == ErrorKind::Interrupted => {}
+            Err(failed) => return Err(CryptoError::Io(failed)),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A stretch of a capsule: a few leaves of consecutive chunks that one thread works on.
+
+use obhut_format::Hash;
+use obhut_format::capsule::{self, CHUNK_BYTES, LEAF_BYTES, LEAF_CHUNKS, PREFIX_BYTES};
+use obhut_format::tree::leaf_hash;
+use obhut_suite::{CHUNK, SEALED_CHUNK, TAG};
+
+use super::{CapsuleKey, Prefix};
+use crate::CryptoError;
+
+/// Leaves of a stretch: about 1 MiB, so that a handful of stretches in flight stay small.
+const STRETCH_LEAVES: u64 = 4;
+const STRETCH_CHUNKS: u64 = STRETCH_LEAVES * LEAF_CHUNKS;
+
+/// Ciphertext of consecutive leaves, in memory as in the object; while it is opened or not yet
+/// sealed, each slot of a chunk holds plaintext and room for its tag.
+pub(crate) struct Stretch {
+    bytes: Vec<u8>,
+    /// Where the first slot starts: behind the prefix in the first stretch, else 0.
+    body_at: usize,
+    first_chunk: u64,
+    leaves: Vec<Hash>,
+}
+
+impl Stretch {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            body_at: 0,
+            first_chunk: 0,
+            leaves: Vec::new(),
+        }
+    }
+
+    /// Number of stretches of a capsule.
+    pub(crate) fn count(padded_bytes: u64) -> u64 {
+        capsule::chunk_count(padded_bytes).div_ceil(STRETCH_CHUNKS)
+    }
+
+    /// Makes this the stretch of that number, its slots holding whatever they held.
+    pub(crate) fn reset(&mut self, number: u64, padded_bytes: u64, prefix: &Prefix) {
+        self.first_chunk = number * STRETCH_CHUNKS;
+        let prefix = if number == 0 { prefix.as_slice() } else { &[] };
+        let chunks = capsule::chunk_count(padded_bytes) - self.first_chunk;
+        let slots = if chunks > STRETCH_CHUNKS {
+            STRETCH_CHUNKS * capsule::SEALED_CHUNK_BYTES
+        } else {
+            let plain = padded_bytes - self.first_chunk * CHUNK_BYTES;
+            plain + chunks * TAG as u64
+        };
+        self.leaves.clear();
+        self.body_at = prefix.len();
+        self.bytes.resize(prefix.len() + slots as usize, 0);
+        self.bytes
+            .split_at_mut(prefix.len())
+            .0
+            .copy_from_slice(prefix);
+    }
+
+    /// The bytes as they lie in the object.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// All slots in a row, to be filled with ciphertext.
+    pub(crate) fn body_mut(&mut self) -> &mut [u8] {
+        self.bytes.split_at_mut(self.body_at).1
+    }
+
+    /// The plaintext part of every slot, with its offset in the padded content.
+    pub(crate) fn plaintext_mut(&mut self) -> impl Iterator<Item = (u64, &mut [u8])> {
+        let first = self.first_chunk;
+        let slots = self.bytes.split_at_mut(self.body_at).1;
+        (first..)
+            .zip(slots.chunks_mut(SEALED_CHUNK))
+            .map(|(chunk, slot)| {
+                let len = slot.len() - TAG;
+                (chunk * CHUNK as u64, slot.split_at_mut(len).0)
+            })
+    }
+
+    /// As [`Self::plaintext_mut`], to read.
+    pub(crate) fn plaintext(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let slots = self.bytes.split_at(self.body_at).1;
+        (self.first_chunk..)
+            .zip(slots.chunks(SEALED_CHUNK))
+            .map(|(chunk, slot)| (chunk * CHUNK as u64, slot.split_at(slot.len() - TAG).0))
+    }
+
+    /// Hashes of the leaves, once sealed or opened.
+    pub(crate) fn leaves(&self) -> &[Hash] {
+        &self.leaves
+    }
+
+    /// Seals every chunk in place and hashes each leaf while it is in the cache.
+    pub(crate) fn seal(&mut self, key: &CapsuleKey) -> Result<(), CryptoError> {
+        self.each_leaf(|first_chunk, leaf, body_at| {
+            let slots = leaf.split_at_mut(body_at).1;
+            for (chunk, slot) in (first_chunk..).zip(slots.chunks_mut(SEALED_CHUNK)) {
+                key.cipher.seal_chunk_in_place(chunk, slot)?;
+            }
+            Ok(leaf_hash(leaf))
+        })
+    }
+
+    /// Hashes each leaf and opens its chunks in place.
+    pub(crate) fn open(&mut self, key: &CapsuleKey) -> Result<(), CryptoError> {
+        self.each_leaf(|first_chunk, leaf, body_at| {
+            let hash = leaf_hash(leaf);
+            let slots = leaf.split_at_mut(body_at).1;
+            for (chunk, slot) in (first_chunk..).zip(slots.chunks_mut(SEALED_CHUNK)) {
+                key.cipher
+                    .open_chunk_in_place(chunk, slot)
+                    .map_err(|_| CryptoError::Damaged)?;
+            }
+            Ok(hash)
+        })
+    }
+
+    /// Calls `work` with each leaf's first chunk, bytes, and where in them its first slot starts.
+    fn each_leaf(
+        &mut self,
+        mut work: impl FnMut(u64, &mut [u8], usize) -> Result<Hash, CryptoError>,
+    ) -> Result<(), CryptoError> {
+        let mut rest = self.bytes.as_mut_slice();
+        let (mut chunk, mut body_at) = (self.first_chunk, self.body_at);
+        while !rest.is_empty() {
+            let end = rest.len().min(body_at + LEAF_BYTES as usize);
+            let (leaf, after) = rest.split_at_mut(end);
+            self.leaves.push(work(chunk, leaf, body_at)?);
+            (chunk, body_at, rest) = (chunk + LEAF_CHUNKS, 0, after);
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(PREFIX_BYTES == 120 && CHUNK_BYTES == CHUNK as u64);
