@@ -1,1 +1,3 @@
-//! Placeholder: filled by the crate's first commit.
+//! Obhut's client SDK.
+
+pub mod import;
