@@ -1,0 +1,87 @@
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::stop::Stop;
+
+/// What a command has to say: one object in JSON, plain text for people.
+pub(crate) trait Report: Serialize {
+    /// The text for people, without a final line break.
+    fn text(&self) -> String;
+}
+
+/// Standard output and error. Results go to standard output; hints, questions, progress and errors do not.
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// True when results are JSON lines.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// True when a person looks on: progress bars make sense.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.json && std::io::stderr().is_terminal()
+    }
+
+    /// Prints a result.
+    pub(crate) fn report(&self, report: &impl Report) -> Result<(), Stop> {
+        let mut text = if self.json {
+            serde_json::to_string(report).map_err(|error| Stop::Terminal(error.into()))?
+        } else {
+            report.text()
+        };
+        if text.is_empty() {
+            return Ok(());
+        }
+        text.push('\n');
+        self.raw(text.as_bytes())
+    }
+
+    /// Writes bytes to standard output as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Stop> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)
+            .and_then(|()| out.flush())
+            .map_err(Stop::Terminal)
+    }
+
+    /// A remark for people; nothing in JSON.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.json {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// Prints why the command ended, with the next step, to standard error.
+    pub(crate) fn stop(&self, stop: &Stop) -> ExitCode {
+        if let Stop::Terminal(error) = stop
+            && error.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            return ExitCode::SUCCESS;
+        }
+        let failure = stop.failure();
+        let text = if self.json {
+            json!({
+                "error": failure.name(),
+                "exit_code": failure.exit_code(),
+                "message": stop.message(),
+                "next_step": stop.next_step(),
+                "problem": stop.problem(),
+            })
+            .to_string()
+        } else {
+            format!("obhut: {}\n  {}", stop.message(), stop.next_step())
+        };
+        let _ = writeln!(std::io::stderr(), "{text}");
+        ExitCode::from(failure.exit_code())
+    }
+}

@@ -1,0 +1,66 @@
+use obhut_client::{ClientError, Failure};
+
+/// Why a command ended early.
+pub(crate) enum Stop {
+    /// The client's reason.
+    Client(ClientError),
+    /// The user said no.
+    Declined,
+    /// The terminal, standard input or output.
+    Terminal(std::io::Error),
+}
+
+impl Stop {
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Client(error) => error.failure(),
+            Self::Declined | Self::Terminal(_) => Failure::Failed,
+        }
+    }
+
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Client(error) => with_causes(error),
+            Self::Declined => "stopped, nothing was changed".into(),
+            Self::Terminal(error) => format!("the terminal does not work: {error}"),
+        }
+    }
+
+    /// The stable name of the vault's problem, if it was one.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        match self {
+            Self::Client(ClientError::Problem(problem)) => Some(problem.code()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn next_step(&self) -> String {
+        match self {
+            Self::Client(error) => error.next_step(),
+            Self::Declined => "Run the command again and answer yes, or add --yes.".into(),
+            Self::Terminal(_) => {
+                "Run the command in a terminal, or give --yes and --passphrase-file.".into()
+            }
+        }
+    }
+}
+
+impl From<ClientError> for Stop {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+fn with_causes(error: &ClientError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,27 @@
+//! Where time and randomness come from: everything below this crate takes both as arguments.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+
+/// Microseconds since 1970-01-01 UTC by this machine's clock; 0 for a clock before that.
+pub fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
+}
+
+/// The operating system's random number generator. Stops the process should the system have no randomness.
+pub fn system_rng() -> UnwrapErr<SysRng> {
+    UnwrapErr(SysRng)
+}
+
+/// `N` random bytes for an id or nonce.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand_core::Rng::fill_bytes(&mut system_rng(), &mut bytes);
+    bytes
+}

@@ -1,0 +1,203 @@
+use std::path::{Path, PathBuf};
+
+use obhut_crypto::CryptoError;
+use obhut_format::FormatError;
+use obhut_log::LogError;
+use obhut_suite::SuiteError;
+use thiserror::Error;
+
+use crate::transport::Problem;
+
+/// What kind of failure it was; the exit codes of the command line follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Something on this side failed: a file, a full disk, a clock.
+    Failed,
+    /// Asked for in a way that makes no sense.
+    Usage,
+    /// Passphrase, session or device.
+    Authentication,
+    /// Not found, or refused by vault or gatekeeper.
+    Refused,
+    /// Some of many were done; the report names the others.
+    Partial,
+    /// What came back is not what was signed, logged or sealed.
+    Integrity,
+    /// The vault cannot be reached, or stopped answering.
+    Unreachable,
+}
+
+impl Failure {
+    /// The process exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Authentication => 3,
+            Self::Refused => 4,
+            Self::Partial => 5,
+            Self::Integrity => 6,
+            Self::Unreachable => 7,
+        }
+    }
+
+    /// Stable name for `--json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Authentication => "authentication",
+            Self::Refused => "refused",
+            Self::Partial => "partial",
+            Self::Integrity => "integrity",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Why the client stopped. [`ClientError::failure`] sorts it, [`ClientError::next_step`] says what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// This machine's clock and the vault's differ by more than the tolerance.
+    #[error("the clock of this machine and the vault's differ by {} seconds", .seconds.unsigned_abs())]
+    Clock {
+        /// Vault's time minus this machine's, in seconds.
+        seconds: i64,
+    },
+    /// Sealed bytes do not open, or are not what was promised.
+    #[error("{0}")]
+    Crypto(#[from] CryptoError),
+    /// Bytes of the vault are not in their format.
+    #[error("the vault's answer is malformed: {0}")]
+    Format(#[from] FormatError),
+    /// What the vault says does not fit what is signed or logged.
+    #[error("{0}")]
+    Integrity(String),
+    /// A file or folder.
+    #[error("{what} {}", .path.display())]
+    Io {
+        /// What was tried, such as `cannot read`.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A proof or checkpoint of the log does not hold.
+    #[error("the log does not verify: {0}")]
+    Log(#[from] LogError),
+    /// No such thing here, as far as this profile may know.
+    #[error("{0}")]
+    NotFound(String),
+    /// Some of many were done.
+    #[error("{failed} of {all} were not done")]
+    Partial {
+        /// How many were not done.
+        failed: u64,
+        /// Of how many.
+        all: u64,
+    },
+    /// A passphrase opens nothing here.
+    #[error("the passphrase does not open this profile")]
+    Passphrase,
+    /// The vault answered with a problem.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// The profile is not there, or not as far as this command needs.
+    #[error("{0}")]
+    Profile(String),
+    /// A rule says no before anything is sent.
+    #[error("{0}")]
+    Refused(String),
+    /// A key or signature was refused.
+    #[error("a key or signature was refused: {0}")]
+    Suite(#[from] SuiteError),
+    /// The vault does not answer.
+    #[error("{url} cannot be reached")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Asked for in a way that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl ClientError {
+    /// Sorts the error.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Clock { .. } | Self::Io { .. } => Failure::Failed,
+            Self::Crypto(CryptoError::Io(_) | CryptoError::SourceChanged) => Failure::Failed,
+            Self::Crypto(CryptoError::NotARecipient) => Failure::Refused,
+            Self::Crypto(_)
+            | Self::Format(_)
+            | Self::Integrity(_)
+            | Self::Log(_)
+            | Self::Suite(_) => Failure::Integrity,
+            Self::NotFound(_) | Self::Refused(_) => Failure::Refused,
+            Self::Partial { .. } => Failure::Partial,
+            Self::Passphrase | Self::Profile(_) => Failure::Authentication,
+            Self::Problem(problem) => problem.failure(),
+            Self::Unreachable { .. } => Failure::Unreachable,
+            Self::Usage(_) => Failure::Usage,
+        }
+    }
+
+    /// One sentence about what to do next.
+    pub fn next_step(&self) -> String {
+        match self {
+            Self::Clock { .. } => {
+                "Set the clock of this machine (for example with a time service), then repeat the command.".into()
+            }
+            Self::Crypto(CryptoError::SourceChanged) => {
+                "Repeat the command once nobody writes to the file; it is sealed anew.".into()
+            }
+            Self::Crypto(CryptoError::NotARecipient) => {
+                "Ask a registrar whether you are still a member of the unit.".into()
+            }
+            Self::Io { source, .. } => io_next_step(source),
+            Self::Crypto(_)
+            | Self::Format(_) | Self::Integrity(_) | Self::Log(_) | Self::Suite(_) => {
+                "Nothing was written. Keep the message and tell the data protection officer; `obhut doctor` shows more.".into()
+            }
+            Self::NotFound(_) => "Check the id; `obhut case list` shows what this profile may see.".into(),
+            Self::Partial { .. } => "Read the report, remove the causes and repeat the command: what is done is not done twice.".into(),
+            Self::Passphrase => "Type the passphrase again, or name its file with --passphrase-file.".into(),
+            Self::Problem(problem) => problem.next_step(),
+            Self::Profile(_) => "Choose a profile with --profile, or make one with `obhut join`.".into(),
+            Self::Refused(_) => "Ask the registrar of your agency if this should be allowed.".into(),
+            Self::Unreachable { .. } => {
+                "Check the network and whether the vault is up, then repeat the command: nothing is done twice.".into()
+            }
+            Self::Usage(_) => "See the command's --help.".into(),
+        }
+    }
+
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+
+    pub(crate) fn integrity(text: impl Into<String>) -> Self {
+        Self::Integrity(text.into())
+    }
+}
+
+fn io_next_step(source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull => "Free some space there, then repeat the command.",
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            "Make the place writable and readable for you, then repeat the command."
+        }
+        std::io::ErrorKind::NotFound => "Check the path.",
+        std::io::ErrorKind::AlreadyExists => "Choose another name, or remove what is there.",
+        _ => "Remove the cause, then repeat the command.",
+    }
+    .into()
+}

@@ -1,0 +1,280 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use obhut_format::{Kid, VaultId};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::Problem;
+use crate::ClientError;
+
+/// The largest JSON answer that is read; a records page of 1,024 entries is far below.
+const MAX_JSON_BYTES: usize = 64 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the vault may be silent in the middle of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const ATTEMPTS: u32 = 4;
+const INVITATION_HEADER: HeaderName = HeaderName::from_static("x-obhut-invitation");
+
+/// On what ground the client asks.
+pub enum Authorization {
+    /// A session token.
+    Session(Zeroizing<String>),
+    /// The secret of the bootstrap code, at founding only.
+    Bootstrap(Zeroizing<String>),
+    /// A live invitation, named by its bundle: enough to replay the records.
+    Invitation(Kid),
+}
+
+/// One vault at one server. Clones share connections and authorization.
+#[derive(Clone)]
+pub struct Endpoint {
+    http: reqwest::Client,
+    server: Url,
+    base: String,
+    authorization: Arc<Mutex<Option<Arc<Authorization>>>>,
+}
+
+/// When a request may be sent again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// The same bytes have the same effect as often as they come.
+    Idempotent,
+    /// Only while the vault has certainly not seen it.
+    Unsent,
+}
+
+impl Endpoint {
+    /// An endpoint below `server`, such as `https://vault.agency.example`. Plain http is for loopback only.
+    pub fn new(server: &str, vault: VaultId) -> Result<Self, ClientError> {
+        let server = parse_server(server)?;
+        let base = format!("{}v1/vaults/{vault}", server.as_str());
+        Ok(Self {
+            http: http_client(&server)?,
+            server,
+            base,
+            authorization: Arc::default(),
+        })
+    }
+
+    /// Where the server is, as given.
+    pub fn server(&self) -> &str {
+        self.server.as_str().trim_end_matches('/')
+    }
+
+    /// Uses this ground for all requests from now on.
+    pub fn authorize(&self, authorization: Option<Authorization>) {
+        let mut slot = self
+            .authorization
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *slot = authorization.map(Arc::new);
+    }
+
+    /// True when a session token is in use.
+    pub fn has_session(&self) -> bool {
+        matches!(
+            self.current_authorization().as_deref(),
+            Some(Authorization::Session(_))
+        )
+    }
+
+    fn current_authorization(&self) -> Option<Arc<Authorization>> {
+        self.authorization
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A request below `/v1/vaults/{vault}`; `path` starts with a slash or is empty.
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let Some(authorization) = self.current_authorization() else {
+            return request;
+        };
+        let (name, value) = match &*authorization {
+            Authorization::Session(token) => (AUTHORIZATION, format!("Bearer {}", **token)),
+            Authorization::Bootstrap(code) => (AUTHORIZATION, format!("Bootstrap {}", **code)),
+            Authorization::Invitation(kid) => (INVITATION_HEADER, kid.to_string()),
+        };
+        let value = Zeroizing::new(value);
+        match HeaderValue::from_str(&value) {
+            Ok(mut header) => {
+                header.set_sensitive(true);
+                request.header(name, header)
+            }
+            Err(_) => request,
+        }
+    }
+
+    /// A request below the server's root.
+    pub(super) fn root_request(&self, path: &str) -> RequestBuilder {
+        self.http
+            .request(Method::GET, format!("{}{path}", self.server()))
+    }
+
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        retry: Retry,
+    ) -> Result<T, ClientError> {
+        let response = self.send(request, retry).await?;
+        let body = self.read_body(response, MAX_JSON_BYTES).await?;
+        serde_json::from_slice(&body)
+            .map_err(|_| ClientError::integrity("the vault's answer is not the expected JSON"))
+    }
+
+    pub(super) async fn text(&self, request: RequestBuilder) -> Result<String, ClientError> {
+        let response = self.send(request, Retry::Idempotent).await?;
+        let body = self.read_body(response, MAX_JSON_BYTES).await?;
+        String::from_utf8(body.into())
+            .map_err(|_| ClientError::Format(obhut_format::FormatError::NotUtf8))
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        retry: Retry,
+    ) -> Result<T, ClientError> {
+        self.json(self.request(Method::POST, path).json(body), retry)
+            .await
+    }
+
+    /// Sends, repeats where that is safe, and turns every status but 2xx into an error.
+    pub(super) async fn send(
+        &self,
+        request: RequestBuilder,
+        retry: Retry,
+    ) -> Result<Response, ClientError> {
+        let mut attempt = 1;
+        loop {
+            let Some(copy) = request.try_clone() else {
+                return self.send_once(request).await;
+            };
+            let failed = match self.send_once(copy).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            if attempt == ATTEMPTS || !may_repeat(&failed, retry) {
+                return Err(failed);
+            }
+            tokio::time::sleep(pause(attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    pub(super) async fn send_once(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request
+            .send()
+            .await
+            .map_err(|source| self.unreachable(source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = self.read_body(response, 1 << 20).await.unwrap_or_default();
+        Err(ClientError::Problem(Box::new(parse_problem(status, &body))))
+    }
+
+    /// A whole body of at most `limit` bytes.
+    pub(super) async fn read_body(
+        &self,
+        response: Response,
+        limit: usize,
+    ) -> Result<BytesMut, ClientError> {
+        let mut body = BytesMut::new();
+        let mut stream = response.bytes_stream();
+        while let Some(part) = stream.next().await {
+            let part = part.map_err(|source| self.unreachable(source))?;
+            if body.len() + part.len() > limit {
+                return Err(ClientError::integrity(
+                    "the vault's answer is longer than any honest one",
+                ));
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(body)
+    }
+
+    pub(super) fn unreachable(&self, source: reqwest::Error) -> ClientError {
+        ClientError::Unreachable {
+            url: self.server().to_owned(),
+            source: source.without_url(),
+        }
+    }
+}
+
+fn parse_problem(status: StatusCode, body: &[u8]) -> Problem {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(mut problem) if !problem.title.is_empty() => {
+            problem.status = status.as_u16();
+            problem
+        }
+        _ => Problem::unexplained(status.as_u16()),
+    }
+}
+
+fn may_repeat(failed: &ClientError, retry: Retry) -> bool {
+    match failed {
+        ClientError::Unreachable { source, .. } => {
+            source.is_connect() || retry == Retry::Idempotent
+        }
+        ClientError::Problem(problem) => {
+            retry == Retry::Idempotent && matches!(problem.status, 429 | 502..=504)
+        }
+        _ => false,
+    }
+}
+
+/// 0.25 s, 0.5 s, 1 s.
+pub(super) fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(250) * 2_u32.saturating_pow(attempt.saturating_sub(1).min(5))
+}
+
+fn parse_server(server: &str) -> Result<Url, ClientError> {
+    let wrong = || {
+        ClientError::Usage(format!(
+            "{server} is not a vault's address such as https://vault.agency.example"
+        ))
+    };
+    let url = Url::parse(server).map_err(|_| wrong())?;
+    let host = url.host_str().ok_or_else(wrong)?;
+    let loopback = host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback());
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err(ClientError::Usage(
+            "plain http is allowed to this machine only; use https".into(),
+        )),
+        _ => Err(wrong()),
+    }
+}
+
+fn http_client(server: &Url) -> Result<reqwest::Client, ClientError> {
+    // Fails only when another part of the process chose already; then that choice holds.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("obhut/", env!("CARGO_PKG_VERSION")));
+    let builder = if server.scheme() == "http" {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder.build().map_err(|source| ClientError::Unreachable {
+        url: server.to_string(),
+        source,
+    })
+}
