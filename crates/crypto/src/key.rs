@@ -11,7 +11,7 @@ use crate::CryptoError;
 pub struct AccessKey(Secret<32>);
 
 /// CK: the key of one epoch of a case file; wraps the access keys of its documents.
-pub struct CaseKey(Secret<32>);
+pub struct CaseFileKey(Secret<32>);
 
 impl AccessKey {
     /// A fresh key.
@@ -42,7 +42,7 @@ impl AccessKey {
     }
 }
 
-impl CaseKey {
+impl CaseFileKey {
     /// A fresh key for a new epoch.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         Self(Secret::generate(rng))

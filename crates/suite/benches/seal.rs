@@ -18,7 +18,7 @@ fn seal(c: &mut Criterion) {
                 b.iter(|| {
                     each_slot(&mut slots, threads, |index, slot| {
                         cipher.seal_chunk_in_place(index, slot).unwrap();
-                    })
+                    });
                 });
             });
         }
