@@ -11,6 +11,12 @@ pub enum LogError {
     /// A signature line of a known key does not verify.
     #[error("a known key's signature does not verify")]
     BadSignature,
+    /// A sealed key, wrap or entry does not open with this key.
+    #[error("the entry cannot be opened with this key")]
+    CannotOpen,
+    /// A recipient's key was refused.
+    #[error("the entry cannot be sealed to this key")]
+    CannotSeal,
     /// A chain does not fold to the head that is claimed.
     #[error("the label's entries do not fold to the claimed head")]
     ChainMismatch,

@@ -3,10 +3,12 @@
 
 mod checkpoint;
 mod commitment;
+pub mod entry;
 mod error;
 mod fold;
 mod label;
 mod leaf;
+mod logkey;
 mod note;
 mod prefix;
 mod proof;
@@ -22,6 +24,7 @@ pub use error::LogError;
 pub use fold::Chain;
 pub use label::{Label, LabelKind};
 pub use leaf::{CORE_LEN, ChainHead, Core, Flags, LEAF_LEN, Leaf, MAX_LABELS, Rec, Recs};
+pub use logkey::{DAY_MS, DayKey};
 pub use note::{
     MAX_NOTE_LEN, MAX_NOTE_SIGNATURES, NoteKeyType, NoteSignature, NoteSigner, SignedNote,
     VerifierKey,
