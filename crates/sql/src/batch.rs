@@ -23,8 +23,8 @@ pub enum Kind {
 
 /// A statement over many rows of `N` columns, from fixed parts.
 ///
-/// PostgreSQL gets one statement with an array a column (UNNEST), SQLite multi-row VALUES in a few
-/// fixed sizes, so that both find the statement in their cache whatever the number of rows.
+/// PostgreSQL gets one statement with an array a column (UNNEST), SQLite VALUES lists of 1, 2, 4 …
+/// 1,024 rows, so that both find the statement in their cache whatever the number of rows.
 /// A batch may therefore run as several statements inside the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Batch<const N: usize> {
@@ -74,7 +74,11 @@ impl<const N: usize> Batch<N> {
     }
 
     /// Runs it over the rows and tells how many rows of the database changed.
-    pub async fn execute(&self, tx: &mut Tx, rows: Vec<[Value; N]>) -> Result<u64, SqlError> {
+    pub async fn execute(
+        &self,
+        tx: &mut Tx,
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> Result<u64, SqlError> {
         let mut changed = 0;
         for statement in self.statements(tx, rows)? {
             changed += tx.execute(statement).await?;
@@ -86,7 +90,7 @@ impl<const N: usize> Batch<N> {
     pub async fn fetch_all(
         &self,
         tx: &mut Tx,
-        rows: Vec<[Value; N]>,
+        rows: impl IntoIterator<Item = [Value; N]>,
     ) -> Result<Vec<Row>, SqlError> {
         let mut found = Vec::new();
         for statement in self.statements(tx, rows)? {
@@ -104,53 +108,68 @@ impl<const N: usize> Batch<N> {
         tx.prepare(Statement::from_text(text)).await
     }
 
-    fn statements(&self, tx: &mut Tx, rows: Vec<[Value; N]>) -> Result<Vec<Statement>, SqlError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
+    fn statements(
+        &self,
+        tx: &mut Tx,
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> Result<Vec<Statement>, SqlError> {
+        match tx.connection()? {
+            Connection::Postgres(_) => self.arrays(tx, rows),
+            Connection::Sqlite(_) => self.lists(tx, rows),
         }
-        if let Connection::Postgres(_) = tx.connection()? {
-            let mut statement = Statement::from_text(self.text(tx, Source::Arrays));
-            statement.arrays = self.transpose(rows)?;
-            return Ok(vec![statement]);
-        }
-        self.chunk(tx, rows)
-    }
-
-    /// SQLite: the rows' values one after the other.
-    fn chunk(&self, tx: &Tx, rows: Vec<[Value; N]>) -> Result<Vec<Statement>, SqlError> {
-        let mut left = rows.len();
-        let mut rows = rows.into_iter();
-        let mut statements = Vec::new();
-        while let Some(size) = SIZES.into_iter().find(|size| *size <= left) {
-            left -= size;
-            let mut statement = Statement::from_text(self.text(tx, Source::Rows(size)));
-            statement.values.reserve_exact(size * N);
-            for row in rows.by_ref().take(size) {
-                for ((name, kind), value) in self.columns.iter().zip(row) {
-                    if !kind.holds(&value) {
-                        return Err(SqlError::Column { name });
-                    }
-                    statement.values.push(value);
-                }
-            }
-            statements.push(statement);
-        }
-        Ok(statements)
     }
 
     /// PostgreSQL: an array a column.
-    fn transpose(&self, rows: Vec<[Value; N]>) -> Result<Vec<Array>, SqlError> {
-        let mut arrays: Vec<Array> = self
-            .columns
-            .iter()
-            .map(|(_, kind)| Array::with_capacity(*kind, rows.len()))
-            .collect();
+    fn arrays(
+        &self,
+        tx: &Tx,
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> Result<Vec<Statement>, SqlError> {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut statement = Statement::from_text(self.text(tx, Source::Arrays));
+        let expected = rows.size_hint().0;
+        for (_, kind) in self.columns {
+            let array = Array::with_capacity(kind, expected);
+            statement.arrays.push(array);
+        }
         for row in rows {
-            for ((array, value), (name, _)) in arrays.iter_mut().zip(row).zip(&self.columns) {
+            let columns = statement.arrays.iter_mut().zip(&self.columns);
+            for ((array, (name, _)), value) in columns.zip(row) {
                 array.push(value).ok_or(SqlError::Column { name })?;
             }
         }
-        Ok(arrays)
+        Ok(vec![statement])
+    }
+
+    /// SQLite: the rows' values one after the other, 2^k rows a statement.
+    fn lists(
+        &self,
+        tx: &Tx,
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> Result<Vec<Statement>, SqlError> {
+        let rows = rows.into_iter();
+        let mut values = Vec::with_capacity(rows.size_hint().0 * N);
+        for row in rows {
+            for ((name, kind), value) in self.columns.iter().zip(row) {
+                if !kind.holds(&value) {
+                    return Err(SqlError::Column { name });
+                }
+                values.push(value);
+            }
+        }
+        let mut statements = Vec::new();
+        while !values.is_empty() {
+            let size = list_size(values.len() / N, N);
+            let rest = values.split_off(size * N);
+            let mut statement = Statement::from_text(self.text(tx, Source::Rows(size)));
+            statement.values = values;
+            statements.push(statement);
+            values = rest;
+        }
+        Ok(statements)
     }
 
     /// The text, built once a database and form.
@@ -171,8 +190,12 @@ impl<const N: usize> Batch<N> {
     }
 }
 
-/// Rows a statement on SQLite, largest first; each size is one cached statement.
-const SIZES: [usize; 4] = [128, 32, 8, 1];
+/// The largest power of two that fits the rows left, SQLite's 32,766 values and 1,024 rows: few
+/// statements, because each costs a change of threads, and few texts to keep prepared.
+fn list_size(left: usize, columns: usize) -> usize {
+    let most = left.min(1024).min(32_766 / columns.max(1)).max(1);
+    1 << most.ilog2()
+}
 
 /// Texts already built.
 #[derive(Default)]

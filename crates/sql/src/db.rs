@@ -9,7 +9,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use crate::batch::Texts;
 use crate::metrics::Metrics;
-use crate::tx::{Connection, Home, Session};
+use crate::tx::{Home, Session};
 use crate::{Counters, Options, Row, SqlError, Statement, Tx, open};
 
 /// A database of either engine. Cheap to clone; all clones share the connections.
@@ -226,33 +226,28 @@ impl Db {
     }
 
     async fn begin(&self, mode: Mode) -> Result<Session, SqlError> {
-        let (connection, text) = match (&self.0.pools, mode) {
-            (Pools::Postgres(pool), Mode::Read) => (
-                Connection::Postgres(pool.acquire().await?),
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            ),
-            (Pools::Postgres(pool), Mode::Write) => (
-                Connection::Postgres(pool.acquire().await?),
-                "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            ),
-            (Pools::Sqlite { reader, .. }, Mode::Read) => (
-                Connection::Sqlite(reader.acquire().await?),
-                "BEGIN DEFERRED",
-            ),
-            (Pools::Sqlite { writer, .. }, Mode::Write) => (
-                Connection::Sqlite(writer.acquire().await?),
-                "BEGIN IMMEDIATE",
-            ),
+        let session = match (&self.0.pools, mode) {
+            (Pools::Postgres(pool), Mode::Read) => {
+                let text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Session::Postgres(pool.begin_with(text).await?)
+            }
+            (Pools::Postgres(pool), Mode::Write) => {
+                let text = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+                Session::Postgres(pool.begin_with(text).await?)
+            }
+            (Pools::Sqlite { reader, .. }, Mode::Read) => Session::Sqlite(reader.begin().await?),
+            (Pools::Sqlite { writer, .. }, Mode::Write) => {
+                Session::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
         };
-        Ok(Session::begin(connection, text).await?)
+        Ok(session)
     }
 
     async fn single(&self) -> Result<Tx, SqlError> {
-        let connection = match &self.0.pools {
-            Pools::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
-            Pools::Sqlite { reader, .. } => Connection::Sqlite(reader.acquire().await?),
+        let session = match &self.0.pools {
+            Pools::Postgres(pool) => Session::PostgresSingle(pool.acquire().await?),
+            Pools::Sqlite { reader, .. } => Session::SqliteSingle(reader.acquire().await?),
         };
-        let session = Session::single(connection);
         Ok(Tx::new(session, Arc::clone(&self.0), Home::default()))
     }
 }

@@ -1,9 +1,12 @@
 //! Migrations: numbered scripts, each applied once.
 
+use std::sync::{Arc, PoisonError};
+
 use sha2::{Digest as _, Sha256};
 
-use crate::tx::{Connection, Home, Session};
-use crate::{Db, Engine, SqlError, Tx, db::Pools, sql};
+use crate::db::Pools;
+use crate::tx::{Home, Session};
+use crate::{Db, Engine, SqlError, Tx, sql};
 
 /// One step of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +54,10 @@ impl Db {
         };
         let session = self.begin_migration().await?;
         let home = Home::default();
-        let mut tx = Tx::new(session, std::sync::Arc::clone(&self.0), home.clone());
+        let mut tx = Tx::new(session, Arc::clone(&self.0), home.clone());
         let result = apply(&mut tx, self.engine(), steps).await;
         drop(tx);
-        let returned = home
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
+        let returned = home.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (session, _) = returned.ok_or(SqlError::Aborted)?;
         match result {
             Ok(applied) => {
@@ -74,17 +74,16 @@ impl Db {
     /// Read committed, because what another server applied while this one waited for the lock
     /// must be seen.
     async fn begin_migration(&self) -> Result<Session, SqlError> {
-        let (connection, text) = match &self.0.pools {
-            Pools::Postgres(pool) => (
-                Connection::Postgres(pool.acquire().await?),
-                "BEGIN ISOLATION LEVEL READ COMMITTED",
-            ),
-            Pools::Sqlite { writer, .. } => (
-                Connection::Sqlite(writer.acquire().await?),
-                "BEGIN IMMEDIATE",
-            ),
+        let session = match &self.0.pools {
+            Pools::Postgres(pool) => {
+                let text = "BEGIN ISOLATION LEVEL READ COMMITTED";
+                Session::Postgres(pool.begin_with(text).await?)
+            }
+            Pools::Sqlite { writer, .. } => {
+                Session::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
         };
-        Ok(Session::begin(connection, text).await?)
+        Ok(session)
     }
 }
 

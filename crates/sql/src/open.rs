@@ -80,10 +80,12 @@ pub(crate) async fn sqlite(path: &Path, options: &Options) -> Result<Pools, SqlE
         .pragma("secure_delete", "ON")
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging();
+    // A connection whose rollback failed still counts itself in a transaction; it is replaced.
     let pool = || {
         SqlitePoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
             .idle_timeout(None)
             .max_lifetime(None)
     };

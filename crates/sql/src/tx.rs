@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Executor as _, Postgres, SqlSafeStr as _, Sqlite};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Executor as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::db::Shared;
 use crate::row::Engine;
 use crate::statement::Statement;
-use crate::value::{bind_array, bind_postgres, bind_sqlite};
+use crate::value::{postgres_arguments, sqlite_arguments};
 use crate::{Row, SqlError};
 
 /// A transaction, lent to the closure of [`Db::read`](crate::Db::read) or
@@ -55,11 +58,9 @@ impl Tx {
         &self.shared
     }
 
-    pub(crate) fn connection(&mut self) -> Result<&mut Connection, SqlError> {
-        match &mut self.session {
-            Some(session) => Ok(&mut session.connection),
-            None => Err(SqlError::Aborted),
-        }
+    pub(crate) fn connection(&mut self) -> Result<Connection<'_>, SqlError> {
+        let session = self.session.as_mut().ok_or(SqlError::Aborted)?;
+        Ok(session.connection())
     }
 
     /// Remembers a failure, so that a lost transaction is neither committed nor retried in vain.
@@ -74,28 +75,40 @@ impl Tx {
 
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => postgres(statement)
-                .execute(&mut **connection)
-                .await
-                .map(|done| done.rows_affected()),
-            Connection::Sqlite(connection) => sqlite(statement)
-                .execute(&mut **connection)
-                .await
-                .map(|done| done.rows_affected()),
+            Connection::Postgres(connection) => match postgres(statement) {
+                Ok(query) => query
+                    .execute(connection)
+                    .await
+                    .map(|done| done.rows_affected()),
+                Err(error) => Err(error),
+            },
+            Connection::Sqlite(connection) => match sqlite(statement) {
+                Ok(query) => query
+                    .execute(connection)
+                    .await
+                    .map(|done| done.rows_affected()),
+                Err(error) => Err(error),
+            },
         };
         self.note(result)
     }
 
     pub(crate) async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => postgres(statement)
-                .fetch_all(&mut **connection)
-                .await
-                .map(|rows| wrap(rows, Engine::Postgres)),
-            Connection::Sqlite(connection) => sqlite(statement)
-                .fetch_all(&mut **connection)
-                .await
-                .map(|rows| wrap(rows, Engine::Sqlite)),
+            Connection::Postgres(connection) => match postgres(statement) {
+                Ok(query) => query
+                    .fetch_all(connection)
+                    .await
+                    .map(|rows| wrap(rows, Engine::Postgres)),
+                Err(error) => Err(error),
+            },
+            Connection::Sqlite(connection) => match sqlite(statement) {
+                Ok(query) => query
+                    .fetch_all(connection)
+                    .await
+                    .map(|rows| wrap(rows, Engine::Sqlite)),
+                Err(error) => Err(error),
+            },
         };
         self.note(result)
     }
@@ -105,14 +118,20 @@ impl Tx {
         statement: Statement,
     ) -> Result<Option<Row>, SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => postgres(statement)
-                .fetch_optional(&mut **connection)
-                .await
-                .map(|row| row.map(|row| Row(Engine::Postgres(row)))),
-            Connection::Sqlite(connection) => sqlite(statement)
-                .fetch_optional(&mut **connection)
-                .await
-                .map(|row| row.map(|row| Row(Engine::Sqlite(row)))),
+            Connection::Postgres(connection) => match postgres(statement) {
+                Ok(query) => query
+                    .fetch_optional(connection)
+                    .await
+                    .map(|row| row.map(|row| Row(Engine::Postgres(row)))),
+                Err(error) => Err(error),
+            },
+            Connection::Sqlite(connection) => match sqlite(statement) {
+                Ok(query) => query
+                    .fetch_optional(connection)
+                    .await
+                    .map(|row| row.map(|row| Row(Engine::Sqlite(row)))),
+                Err(error) => Err(error),
+            },
         };
         self.note(result)
     }
@@ -127,7 +146,11 @@ impl Tx {
 
     /// Runs DDL: several statements, none of them prepared.
     pub(crate) async fn run_script(&mut self, script: &'static str) -> Result<(), SqlError> {
-        let result = self.connection()?.run(script).await;
+        let script = sqlx::raw_sql(script);
+        let result = match self.connection()? {
+            Connection::Postgres(connection) => script.execute(connection).await.map(drop),
+            Connection::Sqlite(connection) => script.execute(connection).await.map(drop),
+        };
         self.note(result)
     }
 }
@@ -136,83 +159,60 @@ fn wrap<R>(rows: Vec<R>, engine: impl Fn(R) -> Engine) -> Vec<Row> {
     rows.into_iter().map(|row| Row(engine(row))).collect()
 }
 
-fn postgres(
-    statement: Statement,
-) -> sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments> {
-    let query = sqlx::query(statement.text);
-    let query = statement.values.into_iter().fold(query, bind_postgres);
-    statement.arrays.into_iter().fold(query, bind_array)
+fn postgres(statement: Statement) -> Result<Query<'static, Postgres, PgArguments>, sqlx::Error> {
+    let values = postgres_arguments(statement.values, statement.arrays)?;
+    Ok(sqlx::query_with(statement.text, values))
 }
 
-fn sqlite(
-    statement: Statement,
-) -> sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments> {
-    let query = sqlx::query(statement.text);
-    statement.values.into_iter().fold(query, bind_sqlite)
+fn sqlite(statement: Statement) -> Result<Query<'static, Sqlite, SqliteArguments>, sqlx::Error> {
+    let values = sqlite_arguments(statement.values)?;
+    Ok(sqlx::query_with(statement.text, values))
 }
 
-pub(crate) enum Connection {
-    Postgres(PoolConnection<Postgres>),
-    Sqlite(PoolConnection<Sqlite>),
+/// A connection, inside a transaction or for one statement.
+///
+/// A transaction dropped unfinished rolls back.
+pub(crate) enum Session {
+    Postgres(Transaction<'static, Postgres>),
+    PostgresSingle(PoolConnection<Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+    SqliteSingle(PoolConnection<Sqlite>),
 }
 
-impl Connection {
-    async fn run(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
-        let script = sqlx::raw_sql(text.into_sql_str());
-        match self {
-            Self::Postgres(connection) => script.execute(&mut **connection).await.map(drop),
-            Self::Sqlite(connection) => script.execute(&mut **connection).await.map(drop),
-        }
-    }
-}
-
-/// A connection inside a transaction. One that is not ended cleanly (cancelled, rollback failed)
-/// takes its connection with it: the next user must never inherit half a transaction. SQLite, for
-/// one, rolls back by itself on a full disk and then refuses the ROLLBACK.
-pub(crate) struct Session {
-    connection: Connection,
-    open: bool,
+/// What a statement runs on.
+pub(crate) enum Connection<'a> {
+    Postgres(&'a mut PgConnection),
+    Sqlite(&'a mut SqliteConnection),
 }
 
 impl Session {
-    pub(crate) async fn begin(
-        connection: Connection,
-        text: &'static str,
-    ) -> Result<Self, sqlx::Error> {
-        let mut session = Self {
-            connection,
-            open: true,
-        };
-        session.connection.run(text).await?;
-        Ok(session)
-    }
-
-    /// A connection for one statement outside a transaction.
-    pub(crate) fn single(connection: Connection) -> Self {
-        Self {
-            connection,
-            open: false,
+    fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(transaction) => Connection::Postgres(transaction),
+            Self::PostgresSingle(connection) => Connection::Postgres(connection),
+            Self::Sqlite(transaction) => Connection::Sqlite(transaction),
+            Self::SqliteSingle(connection) => Connection::Sqlite(connection),
         }
     }
 
-    pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.connection.run("COMMIT").await?;
-        self.open = false;
-        Ok(())
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit().await,
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::PostgresSingle(_) | Self::SqliteSingle(_) => Ok(()),
+        }
     }
 
-    pub(crate) async fn rollback(mut self) {
-        self.open = self.connection.run("ROLLBACK").await.is_err();
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if self.open {
-            match &mut self.connection {
-                Connection::Postgres(connection) => connection.close_on_drop(),
-                Connection::Sqlite(connection) => connection.close_on_drop(),
-            }
+    /// SQLite rolls back by itself on a full disk and then refuses the ROLLBACK; the pool closes
+    /// the connection that still believes itself in a transaction (see `open`).
+    pub(crate) async fn rollback(self) {
+        let result = match self {
+            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::PostgresSingle(_) | Self::SqliteSingle(_) => Ok(()),
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "rollback refused");
         }
     }
 }

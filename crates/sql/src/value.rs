@@ -4,9 +4,8 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo};
-use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Encode, Postgres, Sqlite, Type};
+use sqlx::{Arguments as _, Encode, Postgres, Type};
 
 use crate::Kind;
 
@@ -148,29 +147,31 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-/// Binds to PostgreSQL. The server infers the type of a NULL.
-pub(crate) fn bind_postgres(
-    query: Query<'_, Postgres, PgArguments>,
-    value: Value,
-) -> Query<'_, Postgres, PgArguments> {
-    match value {
-        Value::Null => query.bind(Untyped),
-        Value::Int(int) => query.bind(int),
-        Value::Text(text) => query.bind(text),
-        Value::Blob(bytes) => query.bind(bytes),
+/// Values and arrays as PostgreSQL takes them. The server infers the type of a NULL.
+pub(crate) fn postgres_arguments(
+    values: Vec<Value>,
+    arrays: Vec<Array>,
+) -> Result<PgArguments, sqlx::Error> {
+    let mut arguments = PgArguments::default();
+    arguments.reserve(values.len() + arrays.len(), 0);
+    for value in values {
+        match value {
+            Value::Null => arguments.add(Untyped),
+            Value::Int(int) => arguments.add(int),
+            Value::Text(text) => arguments.add(text),
+            Value::Blob(bytes) => arguments.add(bytes),
+        }
+        .map_err(sqlx::Error::Encode)?;
     }
-}
-
-/// Binds a column of a batch.
-pub(crate) fn bind_array(
-    query: Query<'_, Postgres, PgArguments>,
-    array: Array,
-) -> Query<'_, Postgres, PgArguments> {
-    match array {
-        Array::Int(items) => query.bind(items),
-        Array::Text(items) => query.bind(items),
-        Array::Blob(items) => query.bind(items),
+    for array in arrays {
+        match array {
+            Array::Int(items) => arguments.add(items),
+            Array::Text(items) => arguments.add(items),
+            Array::Blob(items) => arguments.add(items),
+        }
+        .map_err(sqlx::Error::Encode)?;
     }
+    Ok(arguments)
 }
 
 /// A column of a batch on PostgreSQL.
@@ -204,17 +205,20 @@ impl Array {
     }
 }
 
-/// Binds to SQLite.
-pub(crate) fn bind_sqlite(
-    query: Query<'_, Sqlite, SqliteArguments>,
-    value: Value,
-) -> Query<'_, Sqlite, SqliteArguments> {
-    match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Int(int) => query.bind(int),
-        Value::Text(text) => query.bind(text),
-        Value::Blob(bytes) => query.bind(bytes),
+/// Values as SQLite takes them.
+pub(crate) fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, sqlx::Error> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match value {
+            Value::Null => arguments.add(None::<i64>),
+            Value::Int(int) => arguments.add(int),
+            Value::Text(text) => arguments.add(text),
+            Value::Blob(bytes) => arguments.add(bytes),
+        }
+        .map_err(sqlx::Error::Encode)?;
     }
+    Ok(arguments)
 }
 
 /// A NULL whose type PostgreSQL infers: declared as type 0, "unspecified" in the Parse message.

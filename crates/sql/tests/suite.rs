@@ -193,9 +193,7 @@ async fn batches_upsert_return_and_join(test: &TestDb) {
         .write("upsert", async |mut tx| {
             UPSERT.prepare(&mut tx).await?;
             LOOKUP.prepare(&mut tx).await?;
-            UPSERT
-                .fetch_all(&mut tx, (0..300).map(item).collect())
-                .await
+            UPSERT.fetch_all(&mut tx, (0..300).map(item)).await
         })
         .await
         .unwrap();
@@ -625,5 +623,51 @@ async fn sqlite_is_durable_and_keeps_foreign_keys() {
         })
         .await;
     assert_eq!(pragmas.unwrap(), ("wal".to_owned(), 2, true));
+    test.finish().await.unwrap();
+}
+
+/// Where futures must be `Send`: a trait's method that borrows, a boxed future, a spawned task.
+#[tokio::test]
+async fn futures_are_send_wherever_they_are_used() {
+    trait Extract {
+        fn extract(&self, wanted: &str) -> impl Future<Output = i64> + Send;
+    }
+    struct State {
+        db: Db,
+        rows: Vec<i64>,
+    }
+    impl Extract for State {
+        async fn extract(&self, wanted: &str) -> i64 {
+            let extra = String::from("label");
+            let insert = self.db.write("insert", async |mut tx| {
+                INSERT_ITEMS
+                    .execute(&mut tx, self.rows.iter().map(|n| item(*n)))
+                    .await?;
+                sql("UPDATE items SET label = $1")
+                    .bind(wanted)
+                    .execute(&mut tx)
+                    .await?;
+                sql("UPDATE items SET label = $1")
+                    .bind(extra.as_str())
+                    .execute(&mut tx)
+                    .await
+            });
+            insert
+                .await
+                .unwrap_or_else(|error: SqlError| panic!("{error}"));
+            count(&self.db).await
+        }
+    }
+    let test = open(Engine::Sqlite).await.unwrap();
+    let state = State {
+        db: test.db.clone(),
+        rows: vec![1, 2],
+    };
+    let counted = tokio::spawn(async move {
+        let boxed: std::pin::Pin<Box<dyn Future<Output = i64> + Send + '_>> =
+            Box::pin(state.extract("x"));
+        boxed.await
+    });
+    assert_eq!(counted.await.unwrap(), 2);
     test.finish().await.unwrap();
 }
