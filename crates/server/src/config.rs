@@ -1,0 +1,342 @@
+//! Configuration: one TOML file in the data folder, unknown keys refused.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ServerError;
+
+/// Name of the configuration file in the data folder.
+pub const CONFIG_FILE: &str = "obhut.toml";
+
+/// Everything an operator can set. Relative paths count from the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the server listens. Plain HTTP: loopback addresses only.
+    pub listen: SocketAddr,
+    /// Form of the operational log on standard error.
+    #[serde(default)]
+    pub log: LogFormat,
+    /// Where the tables lie.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+    /// Where capsules lie.
+    #[serde(default)]
+    pub objects: ObjectsConfig,
+    /// Where the tiles of the logs lie.
+    #[serde(default = "default_tiles")]
+    pub tiles: PathBuf,
+    /// The gatekeeper in this process.
+    pub gate: GateConfig,
+    /// How long logins live.
+    #[serde(default)]
+    pub sessions: SessionConfig,
+    /// Ceilings that keep one caller from starving the others.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Form of the operational log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text for each event.
+    #[default]
+    Text,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// Where the tables lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// The SQLite file.
+    pub file: PathBuf,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            file: PathBuf::from("db/vault.sqlite"),
+        }
+    }
+}
+
+/// Where capsules lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObjectsConfig {
+    /// The folder; each vault has a folder of its own in it.
+    pub folder: PathBuf,
+}
+
+impl Default for ObjectsConfig {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("objects"),
+        }
+    }
+}
+
+/// The gatekeeper in this process: its two stores and the folder of its storage key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateConfig {
+    /// First store; it has its own, short backup window.
+    #[serde(default = "default_gate_folder")]
+    pub folder: PathBuf,
+    /// Second store, written before a deposit is acknowledged; best on another disk.
+    #[serde(default = "default_gate_mirror")]
+    pub mirror: PathBuf,
+    /// Folder of the storage key. Must lie outside the data folder and its backups.
+    pub keys: PathBuf,
+}
+
+/// How long logins live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionConfig {
+    /// A session unused for so many minutes ends.
+    pub idle_minutes: u64,
+    /// A session ends after so many hours, used or not.
+    pub absolute_hours: u64,
+    /// A login challenge must be answered within so many seconds.
+    pub challenge_seconds: u64,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            idle_minutes: 30,
+            absolute_hours: 12,
+            challenge_seconds: 60,
+        }
+    }
+}
+
+/// Ceilings that keep one caller from starving the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest JSON body in bytes.
+    pub json_bytes: usize,
+    /// Largest capsule in bytes.
+    pub capsule_bytes: u64,
+    /// Most entries in one page of records.
+    pub page_entries: usize,
+    /// Requests handled at a time; more wait.
+    pub concurrent_requests: usize,
+    /// Uploads handled at a time; more wait.
+    pub concurrent_uploads: usize,
+    /// Login challenges a vault gives out in a minute.
+    pub challenges_per_minute: u32,
+    /// Requests, uploads and downloads aside, are given up after so many seconds.
+    pub request_seconds: u64,
+    /// At shutdown, requests get so many seconds to finish.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            json_bytes: 32 << 20,
+            capsule_bytes: 1 << 40,
+            page_entries: 1_024,
+            concurrent_requests: 256,
+            concurrent_uploads: 32,
+            challenges_per_minute: 600,
+            request_seconds: 120,
+            shutdown_seconds: 30,
+        }
+    }
+}
+
+fn default_tiles() -> PathBuf {
+    PathBuf::from("tiles")
+}
+
+fn default_gate_folder() -> PathBuf {
+    PathBuf::from("gate")
+}
+
+fn default_gate_mirror() -> PathBuf {
+    PathBuf::from("gate/mirror")
+}
+
+impl Config {
+    /// What `init` writes: everything at its default.
+    pub fn new(listen: SocketAddr, gate_keys: PathBuf) -> Self {
+        Self {
+            listen,
+            log: LogFormat::default(),
+            database: DatabaseConfig::default(),
+            objects: ObjectsConfig::default(),
+            tiles: default_tiles(),
+            gate: GateConfig {
+                folder: default_gate_folder(),
+                mirror: default_gate_mirror(),
+                keys: gate_keys,
+            },
+            sessions: SessionConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Reads and checks the configuration of a data folder.
+    pub fn load(data: &Path) -> Result<Self, ServerError> {
+        let path = data.join(CONFIG_FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ServerError::NotInitialised(data.to_owned()));
+            }
+            Err(error) => return Err(ServerError::file(&path, error)),
+        };
+        let config: Self =
+            toml::from_str(&text).map_err(|error| ServerError::Config(error.to_string()))?;
+        config.check(data)?;
+        Ok(config)
+    }
+
+    /// The file's text.
+    pub fn to_toml(&self) -> Result<String, ServerError> {
+        toml::to_string(self).map_err(|error| ServerError::Config(error.to_string()))
+    }
+
+    /// Refuses settings that cannot work or are not safe.
+    pub fn check(&self, data: &Path) -> Result<(), ServerError> {
+        check_listen(self.listen)?;
+        let keys = absolute(data, &self.gate.keys)?;
+        if keys.starts_with(absolute(data, Path::new("."))?) {
+            return Err(ServerError::Config(
+                "gate.keys lies inside the data folder: a backup of the data would hold the \
+                 gatekeeper's storage key; move it to a folder outside"
+                    .to_owned(),
+            ));
+        }
+        let positive = [
+            ("sessions.idle_minutes", self.sessions.idle_minutes),
+            ("sessions.absolute_hours", self.sessions.absolute_hours),
+            (
+                "sessions.challenge_seconds",
+                self.sessions.challenge_seconds,
+            ),
+            ("limits.json_bytes", self.limits.json_bytes as u64),
+            ("limits.capsule_bytes", self.limits.capsule_bytes),
+            ("limits.page_entries", self.limits.page_entries as u64),
+            (
+                "limits.concurrent_requests",
+                self.limits.concurrent_requests as u64,
+            ),
+            (
+                "limits.concurrent_uploads",
+                self.limits.concurrent_uploads as u64,
+            ),
+            (
+                "limits.challenges_per_minute",
+                u64::from(self.limits.challenges_per_minute),
+            ),
+            ("limits.request_seconds", self.limits.request_seconds),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(ServerError::Config(format!("{name} must not be 0"))),
+            None if self.limits.page_entries > 1_024 => Err(ServerError::Config(
+                "limits.page_entries must not be more than 1,024".to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Plain HTTP never leaves the machine: anything but a loopback address is refused.
+pub fn check_listen(listen: SocketAddr) -> Result<(), ServerError> {
+    if listen.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(ServerError::Config(format!(
+            "{listen} is not a loopback address, and this version speaks plain HTTP only: it \
+             would show session tokens to the network; listen on 127.0.0.1 or [::1], behind a \
+             reverse proxy that does TLS (built-in TLS is planned)"
+        )))
+    }
+}
+
+/// The path with the data folder before it, cleared of `.` and `..`, without asking the disk.
+fn absolute(data: &Path, path: &Path) -> Result<PathBuf, ServerError> {
+    let joined = std::path::absolute(data.join(path)).map_err(|e| ServerError::file(path, e))?;
+    let mut clean = PathBuf::new();
+    for part in joined.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    Ok(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn config() -> Config {
+        Config::new(
+            "127.0.0.1:8440".parse().unwrap(),
+            PathBuf::from("../vault-gate-key"),
+        )
+    }
+
+    #[test]
+    fn reads_back_what_init_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(CONFIG_FILE), config().to_toml().unwrap()).unwrap();
+        assert_eq!(Config::load(folder.path()).unwrap(), config());
+    }
+
+    #[test]
+    fn refuses_keys_nobody_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = config().to_toml().unwrap() + "\n[limit]\njson_bytes = 1\n";
+        std::fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
+        let error = Config::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("unknown field"), "{error}");
+    }
+
+    #[test]
+    fn refuses_plain_http_beyond_the_machine() {
+        let mut open = config();
+        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            open.listen = address.parse().unwrap();
+            let error = open.check(Path::new("/data")).unwrap_err().to_string();
+            assert!(error.contains("plain HTTP only"), "{error}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_storage_key_inside_the_data_folder() {
+        let mut inside = config();
+        for path in [
+            "gate-key",
+            "/srv/vault/gate-key",
+            "../vault/keys/../gate-key",
+        ] {
+            inside.gate.keys = PathBuf::from(path);
+            assert!(inside.check(Path::new("/srv/vault")).is_err(), "{path}");
+        }
+        assert!(config().check(Path::new("/srv/vault")).is_ok());
+    }
+
+    #[test]
+    fn names_a_setting_that_is_zero() {
+        let mut zero = config();
+        zero.limits.concurrent_uploads = 0;
+        let error = zero.check(Path::new("/srv/vault")).unwrap_err().to_string();
+        assert!(error.contains("limits.concurrent_uploads"), "{error}");
+    }
+}

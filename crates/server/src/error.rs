@@ -1,0 +1,53 @@
+//! Why the server cannot start, or a command cannot do its work.
+
+use std::path::{Path, PathBuf};
+
+/// What an operator reads; each says what to do next where that is not plain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// `init` on a folder that has a vault already.
+    #[error("{} holds a vault already; `obhut-server vault add` makes a further one in it", .0.display())]
+    AlreadyInitialised(PathBuf),
+    /// The configuration is wrong.
+    #[error("the configuration is not usable: {0}")]
+    Config(String),
+    /// A file or folder cannot be used.
+    #[error("{} cannot be used", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The gatekeeper refused or failed.
+    #[error("the gatekeeper: {0}")]
+    Gate(String),
+    /// No port.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `serve` on a folder without a vault.
+    #[error("{path} is not initialised; run `obhut-server init --data {path} --name NAME`", path = .0.display())]
+    NotInitialised(PathBuf),
+    /// The operating system gave no randomness.
+    #[error("the operating system gives no randomness")]
+    Randomness,
+    /// A key file does not hold a key.
+    #[error("{} does not hold a key; restore it from the backup of the keys folder", .0.display())]
+    SpoiltKey(PathBuf),
+}
+
+impl ServerError {
+    /// A file or folder cannot be used.
+    pub fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
