@@ -5,11 +5,13 @@
 //! C_S = SHA-256(0x17 count(2) S_1 … S_n),  S_i = SHA-256(0x10 3 salt_i len(4) CBOR_i)
 //! C   = SHA-256(0x11 C_A1 C_A2 C_S C_D C_W C_R)      access log
 //! C   = SHA-256(0x11 C_P C_Q)                         records log
+//! C   = SHA-256(0x18 len(4) payload)                  CLOSE leaf, payload in clear
 //! ```
 //!
 //! Salts are 32 random bytes the caller draws, one a group and one a subject: without its salt a
 //! commitment tells nothing about a payload somebody guesses.
 
+use obhut_format::entry::Opening;
 use obhut_format::tree::Hash;
 use sha2::{Digest, Sha256};
 
@@ -18,6 +20,7 @@ use crate::error::LogError;
 const GROUP: u8 = 0x10;
 const ENTRY: u8 = 0x11;
 const SUBJECTS: u8 = 0x17;
+const CLOSE: u8 = 0x18;
 
 /// A payload group; the number is hashed into its commitment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,24 +64,6 @@ impl Group {
 /// 32 random bytes that hide one group.
 pub type Salt = [u8; 32];
 
-/// What opens one group's commitment: the salt and the canonical CBOR.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
-    /// Which group.
-    pub group: Group,
-    /// The salt it was committed with.
-    pub salt: Salt,
-    /// The committed bytes.
-    pub bytes: Vec<u8>,
-}
-
-impl Opening {
-    /// C_g, or S_i for a subject.
-    pub fn commitment(&self) -> Hash {
-        group_commitment(self.group, &self.salt, &self.bytes)
-    }
-}
-
 /// C_g of a group's canonical bytes.
 pub fn group_commitment(group: Group, salt: &Salt, bytes: &[u8]) -> Hash {
     Sha256::new()
@@ -86,6 +71,21 @@ pub fn group_commitment(group: Group, salt: &Salt, bytes: &[u8]) -> Hash {
         .chain_update(salt)
         .chain_update((bytes.len() as u32).to_be_bytes())
         .chain_update(bytes)
+        .finalize()
+        .into()
+}
+
+/// C_g, or S_i for a subject, of an opening.
+pub fn opening_commitment(group: Group, opening: &Opening) -> Hash {
+    group_commitment(group, &opening.salt, &opening.body.0)
+}
+
+/// Commitment of a CLOSE leaf, whose payload is in clear: SHA-256(0x18 len(4) payload).
+pub fn close_commitment(payload: &[u8]) -> Hash {
+    Sha256::new()
+        .chain_update([CLOSE])
+        .chain_update((payload.len() as u32).to_be_bytes())
+        .chain_update(payload)
         .finalize()
         .into()
 }
@@ -123,11 +123,8 @@ impl SubjectCommitments {
 
     /// Checks that `opening` is the subject at `position`.
     pub fn verify(&self, position: usize, opening: &Opening) -> Result<(), LogError> {
-        if opening.group != Group::S {
-            return Err(LogError::GroupMismatch);
-        }
         match self.0.get(position) {
-            Some(commitment) if *commitment == opening.commitment() => Ok(()),
+            Some(commitment) if *commitment == opening_commitment(Group::S, opening) => Ok(()),
             _ => Err(LogError::CommitmentMismatch),
         }
     }
@@ -151,19 +148,36 @@ pub struct AccessCommitments {
 }
 
 impl AccessCommitments {
+    /// From the hashes in the order A1, A2, S, D, W, R.
+    pub fn from_hashes(hashes: &[Hash]) -> Result<Self, LogError> {
+        let &[a1, a2, s, d, w, r] = hashes else {
+            return Err(LogError::Malformed);
+        };
+        Ok(Self { a1, a2, s, d, w, r })
+    }
+
+    /// In the order A1, A2, S, D, W, R.
+    pub fn to_hashes(&self) -> [Hash; 6] {
+        [self.a1, self.a2, self.s, self.d, self.w, self.r]
+    }
+
     /// C, as it stands in the core.
     pub fn commitment(&self) -> Hash {
-        entry_commitment(&[self.a1, self.a2, self.s, self.d, self.w, self.r])
+        entry_commitment(&self.to_hashes())
     }
 
     /// Checks that these are the hashes behind `commitment` and that each opening is one of them.
     /// Subjects are opened by [`SubjectCommitments::verify`].
-    pub fn verify(&self, commitment: &Hash, openings: &[Opening]) -> Result<(), LogError> {
+    pub fn verify(
+        &self,
+        commitment: &Hash,
+        openings: &[(Group, &Opening)],
+    ) -> Result<(), LogError> {
         if self.commitment() != *commitment {
             return Err(LogError::CommitmentMismatch);
         }
-        for opening in openings {
-            let committed = match opening.group {
+        for (group, opening) in openings {
+            let committed = match group {
                 Group::A1 => self.a1,
                 Group::A2 => self.a2,
                 Group::D => self.d,
@@ -171,7 +185,7 @@ impl AccessCommitments {
                 Group::R => self.r,
                 Group::S | Group::P | Group::Q => return Err(LogError::GroupMismatch),
             };
-            if committed != opening.commitment() {
+            if committed != opening_commitment(*group, opening) {
                 return Err(LogError::CommitmentMismatch);
             }
         }
@@ -195,17 +209,21 @@ impl RecordCommitments {
     }
 
     /// Checks that these are the hashes behind `commitment` and that each opening is one of them.
-    pub fn verify(&self, commitment: &Hash, openings: &[Opening]) -> Result<(), LogError> {
+    pub fn verify(
+        &self,
+        commitment: &Hash,
+        openings: &[(Group, &Opening)],
+    ) -> Result<(), LogError> {
         if self.commitment() != *commitment {
             return Err(LogError::CommitmentMismatch);
         }
-        for opening in openings {
-            let committed = match opening.group {
+        for (group, opening) in openings {
+            let committed = match group {
                 Group::P => self.p,
                 Group::Q => self.q,
                 _ => return Err(LogError::GroupMismatch),
             };
-            if committed != opening.commitment() {
+            if committed != opening_commitment(*group, opening) {
                 return Err(LogError::CommitmentMismatch);
             }
         }
@@ -226,17 +244,20 @@ fn entry_commitment(groups: &[Hash]) -> Hash {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use obhut_format::Blob;
 
     fn opening(group: Group) -> Opening {
         Opening {
-            group,
             salt: [group as u8; 32],
-            bytes: vec![0xa1, 0x01, group as u8],
+            body: Blob(vec![0xa1, 0x01, group as u8]),
         }
     }
 
-    fn access() -> (AccessCommitments, Vec<Opening>) {
-        let of = |group| opening(group).commitment();
+    fn of(group: Group) -> Hash {
+        opening_commitment(group, &opening(group))
+    }
+
+    fn access() -> (AccessCommitments, Vec<(Group, Opening)>) {
         let commitments = AccessCommitments {
             a1: of(Group::A1),
             a2: of(Group::A2),
@@ -248,7 +269,10 @@ mod tests {
             r: of(Group::R),
         };
         let groups = [Group::A1, Group::A2, Group::D, Group::W, Group::R];
-        (commitments, groups.map(opening).to_vec())
+        (
+            commitments,
+            groups.map(|group| (group, opening(group))).to_vec(),
+        )
     }
 
     #[test]
@@ -261,7 +285,7 @@ mod tests {
         ]
         .concat();
         let expected: Hash = Sha256::digest(bytes).into();
-        assert_eq!(opening(Group::W).commitment(), expected);
+        assert_eq!(of(Group::W), expected);
         let record = RecordCommitments {
             p: [1; 32],
             q: [2; 32],
@@ -277,16 +301,21 @@ mod tests {
     fn f04_refuses_to_show_a_field_that_is_not_an_opening_of_c() {
         let (commitments, openings) = access();
         let commitment = commitments.commitment();
-        assert_eq!(commitments.verify(&commitment, &openings), Ok(()));
+        let shown: Vec<_> = openings
+            .iter()
+            .map(|(group, opening)| (*group, opening))
+            .collect();
+        assert_eq!(commitments.verify(&commitment, &shown), Ok(()));
         let mut shown = opening(Group::A1);
-        shown.bytes = vec![0xa1, 0x01, 0x63];
+        shown.body = Blob(vec![0xa1, 0x01, 0x63]);
+        let forged = [(Group::A1, &shown)];
         let refused = Err(LogError::CommitmentMismatch);
-        assert_eq!(commitments.verify(&commitment, &[shown.clone()]), refused);
+        assert_eq!(commitments.verify(&commitment, &forged), refused);
         let fitted = AccessCommitments {
-            a1: shown.commitment(),
+            a1: opening_commitment(Group::A1, &shown),
             ..commitments
         };
-        assert_eq!(fitted.verify(&commitment, &[shown]), refused);
+        assert_eq!(fitted.verify(&commitment, &forged), refused);
     }
 
     #[test]
@@ -295,7 +324,7 @@ mod tests {
         for group in [Group::W, Group::R] {
             let mut other = opening(group);
             other.salt = [0; 32];
-            let refused = commitments.verify(&commitments.commitment(), &[other]);
+            let refused = commitments.verify(&commitments.commitment(), &[(group, &other)]);
             assert_eq!(refused, Err(LogError::CommitmentMismatch));
         }
     }
@@ -309,14 +338,14 @@ mod tests {
             ..commitments
         };
         assert!(swapped.verify(&commitments.commitment(), &[]).is_err());
-        let mut relabelled = opening(Group::W);
-        relabelled.group = Group::D;
+        let relabelled = opening(Group::W);
         assert!(
             commitments
-                .verify(&commitments.commitment(), &[relabelled])
+                .verify(&commitments.commitment(), &[(Group::D, &relabelled)])
                 .is_err()
         );
-        let stray = commitments.verify(&commitments.commitment(), &[opening(Group::P)]);
+        let stray =
+            commitments.verify(&commitments.commitment(), &[(Group::P, &opening(Group::P))]);
         assert_eq!(stray, Err(LogError::GroupMismatch));
     }
 
@@ -324,7 +353,7 @@ mod tests {
     fn opens_one_subject_without_the_others() {
         let mut second = opening(Group::S);
         second.salt = [9; 32];
-        let list = vec![opening(Group::S).commitment(), second.commitment()];
+        let list = vec![of(Group::S), opening_commitment(Group::S, &second)];
         let subjects = SubjectCommitments::new(list).unwrap();
         assert_eq!(subjects.verify(1, &second), Ok(()));
         assert_eq!(
@@ -334,10 +363,6 @@ mod tests {
         assert_eq!(
             subjects.verify(2, &second),
             Err(LogError::CommitmentMismatch)
-        );
-        assert_eq!(
-            subjects.verify(0, &opening(Group::W)),
-            Err(LogError::GroupMismatch)
         );
     }
 }

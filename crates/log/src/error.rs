@@ -23,9 +23,15 @@ pub enum LogError {
     /// An opening, or the hashes beside it, does not lead to the commitment.
     #[error("the opening does not fit the commitment")]
     CommitmentMismatch,
+    /// Entries are missing between what is known and what was sent.
+    #[error("entries of the log are missing in between")]
+    Gap,
     /// A group was given that the kind of entry does not have.
     #[error("the payload group does not belong to this kind of entry")]
     GroupMismatch,
+    /// The signed head is not the one the entries lead to.
+    #[error("the log's head is not the one its entries lead to")]
+    HeadMismatch,
     /// A vkey's id is not the one of its name, type and key.
     #[error("the key's id does not fit its name and bytes")]
     KeyIdMismatch,

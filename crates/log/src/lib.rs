@@ -12,13 +12,14 @@ mod logkey;
 mod note;
 mod prefix;
 mod proof;
+pub mod replay;
 mod state;
 pub mod tile;
 
 pub use checkpoint::{Checkpoint, Quorum, SignedCheckpoint, Witnessed};
 pub use commitment::{
-    AccessCommitments, Group, Opening, RecordCommitments, Salt, SubjectCommitments,
-    group_commitment,
+    AccessCommitments, Group, RecordCommitments, Salt, SubjectCommitments, close_commitment,
+    group_commitment, opening_commitment,
 };
 pub use error::LogError;
 pub use fold::Chain;

@@ -11,7 +11,7 @@
 //! with a single key is that key's leaf whatever its depth, any other is an inner node. The root is
 //! therefore a function of the map alone, not of the order in which it was filled.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use obhut_format::tree::Hash;
 use sha2::{Digest, Sha256};
@@ -24,7 +24,8 @@ const INNER: u8 = 0x22;
 /// Root of the empty map.
 pub const EMPTY_MAP: Hash = [0; 32];
 
-/// The map with its hashes; a change costs O(log n), hashing waits until the root is asked for.
+/// The map with its hashes. A change costs O(log n), hashing waits until the root is asked for, and
+/// a clone shares everything until one of the two changes.
 #[derive(Debug, Clone, Default)]
 pub struct PrefixTree {
     root: Subtree,
@@ -36,7 +37,7 @@ enum Subtree {
     #[default]
     Empty,
     Leaf(Hash, Hash),
-    Inner(Box<Inner>),
+    Inner(Arc<Inner>),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -148,12 +149,14 @@ impl Subtree {
                 inner
                     .side_mut(bit(&key, depth))
                     .insert(key, value, depth + 1);
-                *self = Self::Inner(Box::new(inner));
+                *self = Self::Inner(Arc::new(inner));
                 None
             }
-            Self::Inner(inner) => inner
-                .side_mut(bit(&key, depth))
-                .insert(key, value, depth + 1),
+            Self::Inner(inner) => {
+                Arc::make_mut(inner)
+                    .side_mut(bit(&key, depth))
+                    .insert(key, value, depth + 1)
+            }
         }
     }
 
@@ -166,6 +169,7 @@ impl Subtree {
             }
             Self::Empty | Self::Leaf(..) => None,
             Self::Inner(inner) => {
+                let inner = Arc::make_mut(inner);
                 let old = inner.side_mut(bit(key, depth)).remove(key, depth + 1);
                 if let Some(only) = inner.take_only_leaf() {
                     *self = only;

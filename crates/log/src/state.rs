@@ -8,8 +8,9 @@
 //! state_root = SHA-256(0x24 documents_root grants_root epoch(8) subjects)
 //! ```
 //!
-//! `documents_root` and `grants_root` are prefix trees; a grant's key is its hash, its value the hash
-//! of the batch it came with. Erased documents and revoked grants have left their tree.
+//! `documents_root` and `grants_root` are prefix trees. In the grants tree a batch of grants stands under
+//! its hash with its root, a revoked grant under its own hash with 32 bytes 0xff. Erased documents have
+//! left their tree.
 
 use obhut_format::tree::Hash;
 use obhut_format::{ClassCode, DocumentId, PersonId};

@@ -1,0 +1,268 @@
+//! Records about persons, their keys, devices and roles.
+
+use std::sync::Arc;
+
+use obhut_format::person::{KeyBundle, device_kid};
+use obhut_format::statement::{
+    Appointed, AppointmentEnded, BundleRotated, DeviceAdded, DeviceRevoked, PersonEnrolled,
+    PersonInvited, ROTATION_PROOF_LABEL, Role,
+};
+use obhut_format::{Kid, PersonId, UnitId};
+use obhut_suite::{DevicePublic, Label};
+
+use super::authority::{Author, MAX_SKEW_US, verify_hybrid};
+use super::directory::Directory;
+use super::error::ReplayError;
+use super::state::{Appointment, Device, Person, PersonKey};
+
+/// Longest life of an invitation by the inviter's clock, microseconds: 14 days.
+pub const INVITATION_US: u64 = 14 * 86_400 * 1_000_000;
+/// An activation begun in time may arrive this much later, microseconds.
+const ACTIVATION_GRACE_US: u64 = 600 * 1_000_000;
+
+impl Directory {
+    pub(super) fn person_enrolled(
+        &mut self,
+        event: &PersonEnrolled,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        self.require_enroller(author, event.citizen, time_us)?;
+        if self.persons.contains_key(&event.person) {
+            return Err(ReplayError::PersonExists);
+        }
+        if self.has_share(event.share_id) {
+            return Err(ReplayError::ShareExists);
+        }
+        let mut keys = Vec::new();
+        match (&event.bundle, event.invited_until_us) {
+            (None, None) => {}
+            (Some(bundle), Some(until_us)) => {
+                check_invitation(until_us, time_us)?;
+                keys.push(self.new_key(bundle, 0)?);
+            }
+            // Final at once: nobody but the root can vouch that only the person knows it.
+            (Some(bundle), None) if author == Author::Root => keys.push(self.new_key(bundle, 1)?),
+            (Some(_), None) => return Err(ReplayError::NotAuthorised),
+            (None, Some(_)) => return Err(ReplayError::NotSensible),
+        }
+        for key in &keys {
+            self.kids.insert_mut(key.kid, event.person);
+        }
+        self.shares.insert_mut(event.share_id);
+        let person = Person {
+            person: event.person,
+            lambda_hash: event.lambda_hash,
+            share_id: event.share_id,
+            citizen: event.citizen,
+            keys,
+            invited_until_us: event.invited_until_us,
+            devices: Vec::new(),
+            appointments: Vec::new(),
+            record: self.size,
+        };
+        self.persons.insert_mut(event.person, Arc::new(person));
+        Ok(())
+    }
+
+    pub(super) fn person_invited(
+        &mut self,
+        event: &PersonInvited,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        let person = self
+            .person(event.person)
+            .ok_or(ReplayError::PersonUnknown)?;
+        self.require_enroller(author, person.citizen, time_us)?;
+        if person.is_activated() {
+            return Err(ReplayError::PersonActivated);
+        }
+        check_invitation(event.invited_until_us, time_us)?;
+        let key = self.new_key(&event.bundle, 0)?;
+        self.kids.insert_mut(key.kid, event.person);
+        self.change_person(event.person, |person| {
+            person.keys.push(key);
+            person.invited_until_us = Some(event.invited_until_us);
+        });
+        Ok(())
+    }
+
+    pub(super) fn bundle_rotated(
+        &mut self,
+        event: &BundleRotated,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        if author != Author::Person(event.person) {
+            return Err(ReplayError::NotAuthorised);
+        }
+        let person = self
+            .person(event.person)
+            .ok_or(ReplayError::PersonUnknown)?;
+        let current = person.current().ok_or(ReplayError::KidSuperseded)?;
+        if current.kid != event.from {
+            return Err(ReplayError::KidSuperseded);
+        }
+        let until_us = person.invited_until_us.unwrap_or(0);
+        if current.epoch == 0 && time_us > until_us.saturating_add(ACTIVATION_GRACE_US) {
+            return Err(ReplayError::InvitationExpired);
+        }
+        let key = self.new_key(&event.bundle, current.epoch + 1)?;
+        let label = Label::new(ROTATION_PROOF_LABEL);
+        let message = event.proof_message();
+        verify_hybrid(&event.bundle, label, message.as_bytes(), &event.proof)?;
+        self.kids.insert_mut(key.kid, event.person);
+        self.change_person(event.person, |person| {
+            person.keys.push(key);
+            person.invited_until_us = None;
+        });
+        Ok(())
+    }
+
+    pub(super) fn device_added(
+        &mut self,
+        event: &DeviceAdded,
+        author: Author,
+    ) -> Result<(), ReplayError> {
+        if author != Author::Person(event.person) {
+            return Err(ReplayError::NotAuthorised);
+        }
+        DevicePublic::parse(&event.public).map_err(|_| ReplayError::KeyRefused)?;
+        let device = device_kid(&event.public);
+        if self.devices.contains_key(&device) {
+            return Err(ReplayError::DeviceExists);
+        }
+        let state = Device {
+            device,
+            person: event.person,
+            public: event.public,
+            revoked_us: None,
+            reason: None,
+        };
+        self.devices.insert_mut(device, Arc::new(state));
+        self.change_person(event.person, |person| person.devices.push(device));
+        Ok(())
+    }
+
+    pub(super) fn device_revoked(
+        &mut self,
+        event: &DeviceRevoked,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        if author != Author::Person(event.person) {
+            self.require_registrar(author, time_us)?;
+        }
+        let found = self.find_active_device(event.device, event.person);
+        let mut device = found.ok_or(ReplayError::DeviceUnknown)?.clone();
+        device.revoked_us = Some(time_us);
+        device.reason = Some(event.reason);
+        self.devices.insert_mut(event.device, Arc::new(device));
+        Ok(())
+    }
+
+    pub(super) fn appointed(
+        &mut self,
+        event: &Appointed,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        self.require_registrar(author, time_us)?;
+        let person = self
+            .person(event.person)
+            .ok_or(ReplayError::PersonUnknown)?;
+        let caseworker = event.role == Role::CaseWorker;
+        if matches!(event.role, Role::Citizen | Role::Root) || person.citizen {
+            return Err(ReplayError::NotSensible);
+        }
+        if caseworker != event.unit.is_some() || event.until_us.is_some_and(|t| t <= time_us) {
+            return Err(ReplayError::NotSensible);
+        }
+        if caseworker && !person.is_activated() {
+            return Err(ReplayError::PersonNotActivated);
+        }
+        if event.unit.is_some_and(|unit| self.unit(unit).is_none()) {
+            return Err(ReplayError::UnitUnknown);
+        }
+        self.change_person(event.person, |person| {
+            end_appointment(person, event.role, event.unit, time_us);
+            person.appointments.push(Appointment::new(event, time_us));
+        });
+        Ok(())
+    }
+
+    pub(super) fn appointment_ended(
+        &mut self,
+        event: &AppointmentEnded,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        self.require_registrar(author, time_us)?;
+        let person = self
+            .person(event.person)
+            .ok_or(ReplayError::PersonUnknown)?;
+        let holds = person
+            .appointments_at(time_us)
+            .any(|a| a.role == event.role && a.unit == event.unit);
+        if !holds {
+            return Err(ReplayError::AppointmentUnknown);
+        }
+        self.change_person(event.person, |person| {
+            end_appointment(person, event.role, event.unit, time_us);
+        });
+        Ok(())
+    }
+
+    /// Registrars and the root enrol anybody, caseworkers enrol citizens.
+    fn require_enroller(
+        &self,
+        author: Author,
+        citizen: bool,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        let registrar = self.require_registrar(author, time_us);
+        if registrar.is_err() && citizen {
+            return self.require_caseworker(author, None, time_us);
+        }
+        registrar
+    }
+
+    fn new_key(&self, bundle: &KeyBundle, epoch: u64) -> Result<PersonKey, ReplayError> {
+        let kid: Kid = bundle.kid();
+        obhut_suite::KeyBundle::parse(bundle.as_bytes()).map_err(|_| ReplayError::KeyRefused)?;
+        if self.kids.contains_key(&kid) {
+            return Err(ReplayError::KidExists);
+        }
+        let bundle = bundle.clone();
+        let record = self.size;
+        Ok(PersonKey {
+            kid,
+            bundle,
+            epoch,
+            record,
+        })
+    }
+
+    fn change_person(&mut self, id: PersonId, change: impl FnOnce(&mut Person)) {
+        if let Some(found) = self.person(id) {
+            let mut person = found.clone();
+            change(&mut person);
+            self.persons.insert_mut(id, Arc::new(person));
+        }
+    }
+}
+
+fn end_appointment(person: &mut Person, role: Role, unit: Option<UnitId>, time_us: u64) {
+    let open = |a: &&mut Appointment| a.role == role && a.unit == unit && a.ended_us.is_none();
+    for appointment in person.appointments.iter_mut().filter(open) {
+        appointment.ended_us = Some(time_us);
+    }
+}
+
+fn check_invitation(until_us: u64, time_us: u64) -> Result<(), ReplayError> {
+    if until_us <= time_us || until_us > time_us.saturating_add(INVITATION_US + MAX_SKEW_US) {
+        return Err(ReplayError::InvitationExpired);
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Records about units and their keys.
+
+use std::sync::Arc;
+
+use obhut_format::statement::{Role, UnitEpoch};
+use obhut_format::{Kid, UnitId};
+use obhut_suite::XwingPublic;
+
+use super::authority::Author;
+use super::directory::Directory;
+use super::error::ReplayError;
+use super::state::Unit;
+
+impl Directory {
+    pub(super) fn unit_epoch(
+        &mut self,
+        event: &UnitEpoch,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        self.require_registrar(author, time_us)?;
+        let known = self.unit(event.unit);
+        if event.epoch != known.map_or(0, Unit::epoch) + 1 {
+            return Err(ReplayError::EpochStale);
+        }
+        if event.link_hash.is_some() != (event.epoch > 1) || event.members.is_empty() {
+            return Err(ReplayError::NotSensible);
+        }
+        XwingPublic::parse(&event.public.0).map_err(|_| ReplayError::KeyRefused)?;
+        self.check_members(event, time_us)?;
+        let mut unit = known.cloned().unwrap_or(Unit {
+            unit: event.unit,
+            epochs: Vec::new(),
+        });
+        unit.epochs.push(event.clone());
+        self.units.insert_mut(event.unit, Arc::new(unit));
+        Ok(())
+    }
+
+    fn check_members(&self, event: &UnitEpoch, time_us: u64) -> Result<(), ReplayError> {
+        let mut kids: Vec<Kid> = event.members.clone();
+        kids.sort_unstable();
+        kids.dedup();
+        if kids.len() != event.members.len() {
+            return Err(ReplayError::NotSensible);
+        }
+        for kid in kids {
+            let member = self.activated_holder(kid)?;
+            let person = self.person(member).ok_or(ReplayError::PersonUnknown)?;
+            // Who was taken out of the unit comes back by a new appointment only.
+            let kept_out = self.has_left(member, event.unit, time_us)
+                && !person.holds(Role::Registrar, None, time_us);
+            if person.citizen || kept_out {
+                return Err(ReplayError::MemberRefused);
+            }
+        }
+        Ok(())
+    }
+
+    fn has_left(&self, member: obhut_format::PersonId, unit: UnitId, time_us: u64) -> bool {
+        let Some(person) = self.person(member) else {
+            return true;
+        };
+        // The agency unit has no appointments of its own: any office will do.
+        let agency = unit.0 == self.vault.0;
+        let of_unit = |a: &&super::state::Appointment| {
+            if agency {
+                a.unit.is_none()
+            } else {
+                a.unit == Some(unit)
+            }
+        };
+        let mut appointments = person.appointments.iter().filter(of_unit).peekable();
+        appointments.peek().is_some() && !appointments.any(|a| a.holds(time_us))
+    }
+}
