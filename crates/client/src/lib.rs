@@ -8,6 +8,7 @@
 pub mod clock;
 mod error;
 pub mod import;
+pub mod letter;
 pub mod profile;
 pub mod transport;
 mod vault;
