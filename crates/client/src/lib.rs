@@ -5,11 +5,13 @@
 
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "tests"))]
 
+pub mod assurance;
 pub mod clock;
 mod error;
 pub mod import;
 pub mod letter;
 pub mod profile;
+pub mod tiles;
 pub mod transport;
 mod vault;
 mod whole_file;
