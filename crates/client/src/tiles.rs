@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use obhut_format::card::{Assurance, VaultCard};
 use obhut_format::entry::LeafType;
 use obhut_format::tree::{TreeBuilder, leaf_hash};
@@ -48,6 +48,13 @@ pub struct CheckedLog {
     pub leaves: BTreeMap<&'static str, u64>,
     /// Time of the first and last leaf, milliseconds since 1970 UTC.
     pub times_ms: Option<(u64, u64)>,
+}
+
+impl CheckedLog {
+    /// The root as it stands in checkpoints.
+    pub fn root_text(&self) -> String {
+        BASE64.encode(&self.root)
+    }
 }
 
 /// Reads a card: its canonical bytes, or those in base64url as a vault shows them.
