@@ -1,1 +1,29 @@
-//! Placeholder: filled by the crate's first commit.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod cosign;
+mod deposit;
+mod deposit_key;
+mod destroy;
+mod error;
+mod feed;
+mod gate;
+mod keys;
+mod labels;
+mod log_head;
+mod persist;
+mod refusal;
+mod registrations;
+mod release;
+mod replay;
+mod rows;
+mod schema;
+mod seen;
+mod status;
+mod stores;
+mod vaults;
+
+pub use config::{Edge, GateConfig};
+pub use error::GateError;
+pub use gate::Gate;
+pub use refusal::Refusal;

@@ -26,9 +26,9 @@ pub struct Problem {
     /// Names the request in the vault's operational log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Stable name of the rule: of the policy, the gatekeeper or the replay.
+    /// The vault's time when it refused a clock, microseconds UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub server_time_us: Option<u64>,
 }
 
 impl Problem {
@@ -42,7 +42,7 @@ impl Problem {
             detail: None,
             next_step: None,
             request_id: None,
-            reason: None,
+            server_time_us: None,
         }
     }
 
@@ -85,9 +85,6 @@ impl core::fmt::Display for Problem {
         write!(f, "{}", self.title)?;
         if let Some(detail) = &self.detail {
             write!(f, ": {detail}")?;
-        }
-        if let Some(reason) = &self.reason {
-            write!(f, " [{reason}]")?;
         }
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;

@@ -1,0 +1,175 @@
+//! The gatekeeper: opened once, asked by many tasks, in bytes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use obhut_format::release::{GateRequest, GateResponse};
+use obhut_format::{Cbor, VaultId};
+use tokio::sync::Mutex;
+
+use crate::keys::{SigningKey, StorageKeys, prepare_folders};
+use crate::replay::VaultState;
+use crate::stores::Stores;
+use crate::{Edge, GateConfig, GateError, Refusal, persist, vaults};
+
+/// The gatekeeper of any number of vaults.
+///
+/// Requests for one vault wait for each other; what one of them decided is durable before the next
+/// begins. Requests for different vaults run side by side.
+pub struct Gate {
+    pub(crate) stores: Stores,
+    pub(crate) storage: StorageKeys,
+    pub(crate) signing: SigningKey,
+    pub(crate) edge: Edge,
+    vaults: RwLock<HashMap<VaultId, Arc<Mutex<VaultState>>>>,
+}
+
+impl Gate {
+    /// Opens stores and keys, and resumes the replay of every enrolled vault. Makes what is missing
+    /// at the first start.
+    pub async fn open(config: GateConfig, edge: Edge) -> Result<Self, GateError> {
+        prepare_folders(&config)?;
+        let mut rng = edge.rng();
+        let stores = Stores::open(&config).await?;
+        let mut storage = StorageKeys::load(&config.key_folder)?;
+        persist::verify_storage_keys(&stores.first, &mut storage, &mut rng).await?;
+        let known = vaults::load_all(&stores.first).await?;
+        let path = config.folder.join("signing.key");
+        if !known.is_empty() && !path.exists() {
+            return Err(GateError::KeyDamaged(path));
+        }
+        let signing = SigningKey::load_or_generate(&path, &mut rng)?;
+        let mut vaults = HashMap::new();
+        for enrolled in known {
+            let vault = enrolled.vault;
+            let resumed = persist::resume(&stores.first, enrolled).await;
+            let state = resumed.map_err(|source| GateError::Replay {
+                vault: vault.to_string(),
+                source,
+            })?;
+            vaults.insert(vault, Arc::new(Mutex::new(state)));
+        }
+        Ok(Self {
+            stores,
+            storage,
+            signing,
+            edge,
+            vaults: RwLock::new(vaults),
+        })
+    }
+
+    /// The Ed25519 key of its receipts, deposit keys and cosignatures: what the vault card pins.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.signing.public()
+    }
+
+    /// Answers one canonical [`GateRequest`] with one canonical [`GateResponse`]; whatever cannot
+    /// be done comes back as `Refused`.
+    pub async fn handle(&self, request: &[u8]) -> Vec<u8> {
+        let answer = match GateRequest::from_bytes(request) {
+            Ok(request) => self.answer(request).await,
+            Err(_) => Err(Refusal::BadBytes),
+        };
+        let response = answer.unwrap_or_else(|refusal| {
+            if let Refusal::Unavailable(error) = &refusal {
+                tracing::error!(error = %error, "the gatekeeper's database failed");
+            }
+            GateResponse::Refused(refusal.to_message())
+        });
+        response.to_bytes()
+    }
+
+    async fn answer(&self, request: GateRequest) -> Result<GateResponse, Refusal> {
+        match request {
+            GateRequest::Enrol(enrol) => {
+                let key = self.enrol(enrol).await?;
+                Ok(GateResponse::Enrolled(key))
+            }
+            GateRequest::DepositKey(only) => {
+                self.find_vault(only.vault)?;
+                let key = self.hand_out_deposit_key(only.vault).await?;
+                Ok(GateResponse::DepositKey(key))
+            }
+            GateRequest::Deposit(signed) => {
+                let state = self.find_vault(signed.deposit.vault)?;
+                let receipt = self.take_deposit(&*state.lock().await, signed).await?;
+                Ok(GateResponse::Deposited(receipt))
+            }
+            GateRequest::Labels(query) => {
+                let state = self.find_vault(query.vault)?;
+                let labels = self.answer_labels(&mut *state.lock().await, &query).await?;
+                Ok(GateResponse::Labels(labels))
+            }
+            GateRequest::Feed(feed) => {
+                let state = self.find_vault(feed.vault)?;
+                let size = self.replay_feed(&mut *state.lock().await, feed).await?;
+                Ok(GateResponse::Fed(size))
+            }
+            other => self.answer_more(other).await,
+        }
+    }
+
+    async fn answer_more(&self, request: GateRequest) -> Result<GateResponse, Refusal> {
+        match request {
+            GateRequest::Cosign(order) => {
+                let state = self.find_vault(order.vault)?;
+                let line = self.cosign(&mut *state.lock().await, &order).await?;
+                Ok(GateResponse::Cosigned(line))
+            }
+            GateRequest::Release(order) => {
+                let state = self.find_vault(order.vault)?;
+                let release = self.release(&mut *state.lock().await, order).await?;
+                Ok(GateResponse::Released(release))
+            }
+            GateRequest::Destroy(order) => {
+                let state = self.find_vault(order.vault)?;
+                let mut state = state.lock().await;
+                let count = self.destroy_ordered(&mut state, &order).await?;
+                Ok(GateResponse::Destroyed(count))
+            }
+            GateRequest::Status(only) => {
+                let state = self.find_vault(only.vault)?;
+                let status = self.status(&*state.lock().await).await?;
+                Ok(GateResponse::Status(status))
+            }
+            _ => Err(Refusal::BadBytes),
+        }
+    }
+
+    /// What is due with time: old deposit keys and answers go, and shares that were never registered
+    /// end after thirty days where the records replay is fresh. Call it about once an hour; tells
+    /// how many shares were destroyed.
+    pub async fn sweep(&self) -> Result<u64, Refusal> {
+        self.erase_deposit_keys().await?;
+        crate::seen::forget_old(&self.stores.first, self.edge.now_us()).await?;
+        let vaults: Vec<_> = self.read_vaults().values().cloned().collect();
+        let mut destroyed = 0;
+        for state in vaults {
+            destroyed += self.sweep_unregistered(&mut *state.lock().await).await?;
+        }
+        Ok(destroyed)
+    }
+
+    /// Waits for what is under way and closes both stores.
+    pub async fn close(&self) {
+        self.stores.close().await;
+    }
+
+    fn find_vault(&self, vault: VaultId) -> Result<Arc<Mutex<VaultState>>, Refusal> {
+        let vaults = self.read_vaults();
+        vaults.get(&vault).cloned().ok_or(Refusal::VaultUnknown)
+    }
+
+    fn read_vaults(
+        &self,
+    ) -> std::sync::RwLockReadGuard<'_, HashMap<VaultId, Arc<Mutex<VaultState>>>> {
+        self.vaults.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn insert_vault(&self, state: VaultState) {
+        let mut vaults = self.vaults.write().unwrap_or_else(PoisonError::into_inner);
+        vaults
+            .entry(state.vault)
+            .or_insert_with(|| Arc::new(Mutex::new(state)));
+    }
+}

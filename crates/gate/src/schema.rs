@@ -1,0 +1,33 @@
+//! The tables, in the two dialects.
+
+use obhut_sql::{Migration, Schema};
+
+macro_rules! step {
+    ($version:literal, $name:literal, $engine:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!(
+                "../ddl/", $engine, "/", $version, "_", $name, ".sql"
+            )),
+        }
+    };
+}
+
+/// Of the first store.
+pub(crate) const FIRST: Schema = Schema {
+    postgres: &[
+        step!(1, "shares", "postgres"),
+        step!(2, "gatekeeper", "postgres"),
+    ],
+    sqlite: &[
+        step!(1, "shares", "sqlite"),
+        step!(2, "gatekeeper", "sqlite"),
+    ],
+};
+
+/// Of the second store: deposits, shares and tombstones only.
+pub(crate) const SECOND: Schema = Schema {
+    postgres: &[step!(1, "shares", "postgres")],
+    sqlite: &[step!(1, "shares", "sqlite")],
+};
