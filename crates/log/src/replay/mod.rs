@@ -26,3 +26,7 @@ pub use state::{
     Appointment, Batch, Case, Device, Document, OpenBatch, Person, PersonKey, Revision,
     RevokedGrant, Unit,
 };
+pub use tail::LogTail;
+
+#[cfg(test)]
+mod tests;
