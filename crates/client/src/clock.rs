@@ -25,3 +25,14 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     rand_core::Rng::fill_bytes(&mut system_rng(), &mut bytes);
     bytes
 }
+
+/// A moment as people compare it: `2026-11-23 15:04:05 UTC`.
+pub fn utc_text(time_us: u64) -> String {
+    i64::try_from(time_us)
+        .ok()
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
+        .map_or_else(
+            || "an impossible time".to_owned(),
+            |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        )
+}

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use obhut_crypto::CryptoError;
 use obhut_format::FormatError;
 use obhut_log::LogError;
+use obhut_log::replay::ReplayError;
 use obhut_suite::SuiteError;
 use thiserror::Error;
 
@@ -108,6 +109,9 @@ pub enum ClientError {
     /// The profile is not there, or not as far as this command needs.
     #[error("{0}")]
     Profile(String),
+    /// A record of the log breaks a rule of the vault.
+    #[error("the records log does not verify: {0}")]
+    Replay(ReplayError),
     /// A rule says no before anything is sent.
     #[error("{0}")]
     Refused(String),
@@ -128,6 +132,15 @@ pub enum ClientError {
     Usage(String),
 }
 
+impl From<ReplayError> for ClientError {
+    fn from(refused: ReplayError) -> Self {
+        match refused {
+            ReplayError::Log(refused) => Self::Log(refused),
+            other => Self::Replay(other),
+        }
+    }
+}
+
 impl ClientError {
     /// Sorts the error.
     pub fn failure(&self) -> Failure {
@@ -139,6 +152,7 @@ impl ClientError {
             | Self::Format(_)
             | Self::Integrity(_)
             | Self::Log(_)
+            | Self::Replay(_)
             | Self::Suite(_) => Failure::Integrity,
             Self::NotFound(_) | Self::Refused(_) => Failure::Refused,
             Self::Partial { .. } => Failure::Partial,
@@ -163,7 +177,7 @@ impl ClientError {
             }
             Self::Io { source, .. } => io_next_step(source),
             Self::Crypto(_)
-            | Self::Format(_) | Self::Integrity(_) | Self::Log(_) | Self::Suite(_) => {
+            | Self::Format(_) | Self::Integrity(_) | Self::Log(_) | Self::Replay(_) | Self::Suite(_) => {
                 "Nothing was written. Keep the message and tell the data protection officer; `obhut doctor` shows more.".into()
             }
             Self::NotFound(_) => "Check the id; `obhut case list` shows what this profile may see.".into(),

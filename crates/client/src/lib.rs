@@ -5,15 +5,25 @@
 
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "tests"))]
 
+mod act;
+pub mod assurance;
 pub mod clock;
 mod error;
 pub mod import;
+mod keyring;
 pub mod letter;
+mod names;
 pub mod profile;
+mod records;
+mod session;
+mod submit;
+pub mod tiles;
 pub mod transport;
 mod vault;
 mod whole_file;
 
+pub use act::{ActDraft, stated_reason};
 pub use error::{ClientError, Failure};
+pub use keyring::Keyring;
 pub use vault::Vault;
 pub use whole_file::{Existing, WholeFile};

@@ -1,32 +1,110 @@
+use obhut_format::act::PinnedCheckpoint;
 use obhut_format::card::VaultCard;
+use obhut_format::statement::Role;
+use obhut_format::{PersonId, UnitId, VaultId};
+use obhut_log::replay::{Directory, Replayer};
+use obhut_log::{LogError, Witnessed};
+use obhut_suite::DevicePublic;
 
 use crate::ClientError;
-use crate::profile::{Passphrase, Profile, ProfileRecord, Unlocked};
+use crate::act::{ActSigner, current_shard};
+use crate::clock::now_us;
+use crate::keyring::Keyring;
+use crate::profile::{Passphrase, Profile, ProfileRecord, Stage, Unlocked};
+use crate::records::Records;
+use crate::session::forget_session;
 use crate::transport::Endpoint;
 
-/// One profile at one vault: pinned card, unlocked keys, connection. What every command works with.
+/// One profile at one vault: pinned card, unlocked keys, connection, replayed records. What every command
+/// works with.
 pub struct Vault {
     profile: Profile,
     record: ProfileRecord,
     card: VaultCard,
     unlocked: Unlocked,
     endpoint: Endpoint,
+    pub(crate) records: Records,
+    pub(crate) keyring: Option<Keyring>,
 }
 
 impl Vault {
     /// Opens a joined profile with its passphrase. Nothing is sent yet.
     pub fn open(profile: Profile, passphrase: &Passphrase) -> Result<Self, ClientError> {
+        if profile.record()?.stage != Stage::Joined {
+            return Err(ClientError::Profile(format!(
+                "profile {} has not finished joining; run the same `obhut join` or `obhut found` again",
+                profile.name()
+            )));
+        }
+        let unlocked = Unlocked::open(&profile, passphrase)?;
+        Self::with(profile, unlocked)
+    }
+
+    /// A profile whose secrets are open already.
+    pub(crate) fn with(profile: Profile, unlocked: Unlocked) -> Result<Self, ClientError> {
         let record = profile.record()?.clone();
         let card = profile.load_card()?;
-        let unlocked = Unlocked::open(&profile, passphrase)?;
         let endpoint = Endpoint::new(&record.url, record.vault)?;
+        let records = Records::load(&profile, &card)?;
         Ok(Self {
             profile,
             record,
             card,
             unlocked,
             endpoint,
+            records,
+            keyring: None,
         })
+    }
+
+    /// Logs in and replays the records log. Afterwards [`Self::directory`] is what a fresh quorum stands behind.
+    pub async fn connect(&mut self) -> Result<(), ClientError> {
+        self.resume_session().await?;
+        match self.sync().await {
+            Err(ClientError::Problem(problem)) if problem.status == 401 => {
+                forget_session(&self.profile);
+                self.log_in().await?;
+                self.sync().await?;
+            }
+            other => other?,
+        }
+        self.check_own_keys()
+    }
+
+    /// Fetches and replays what is new in the records log.
+    pub async fn sync(&mut self) -> Result<(), ClientError> {
+        let synced = self
+            .records
+            .sync(&self.endpoint, &self.card, &self.profile)
+            .await;
+        match synced {
+            // A stale head is the vault's fault only when the clocks agree.
+            Err(ClientError::Log(LogError::Stale)) => {
+                self.check_clock().await?;
+                Err(ClientError::Log(LogError::Stale))
+            }
+            other => other,
+        }
+    }
+
+    /// Own keys are monitored at every start: a bundle or device one did not make is an alarm.
+    fn check_own_keys(&self) -> Result<(), ClientError> {
+        let directory = self.records.directory();
+        let person = directory.person(self.record.person).ok_or_else(|| {
+            ClientError::integrity("the records log does not know this profile's person any more")
+        })?;
+        if person.current().map(|key| key.kid) != Some(self.unlocked.kid()) {
+            return Err(ClientError::integrity(
+                "the records log names other keys for you than this device holds: \
+                 they were replaced without this profile",
+            ));
+        }
+        match directory.device(self.record.device) {
+            Some(device) if device.revoked_us.is_none() => Ok(()),
+            _ => Err(ClientError::Profile(
+                "this device was revoked; ask a registrar for a new invitation".into(),
+            )),
+        }
     }
 
     /// The profile.
@@ -34,14 +112,38 @@ impl Vault {
         &self.profile
     }
 
+    pub(crate) fn profile_mut(&mut self) -> &mut Profile {
+        &mut self.profile
+    }
+
     /// What the profile is about.
     pub fn record(&self) -> &ProfileRecord {
         &self.record
     }
 
+    /// The vault.
+    pub fn id(&self) -> VaultId {
+        self.record.vault
+    }
+
+    /// Whose profile it is.
+    pub fn person(&self) -> PersonId {
+        self.record.person
+    }
+
+    /// The agency itself as a unit: its key seals the names of staff.
+    pub fn agency_unit(&self) -> UnitId {
+        UnitId(self.record.vault.0)
+    }
+
     /// The pinned card.
     pub fn card(&self) -> &VaultCard {
         &self.card
+    }
+
+    /// The gatekeeper's key of the pinned card.
+    pub fn gate_key(&self) -> Result<DevicePublic, ClientError> {
+        Ok(DevicePublic::parse(&self.card.gate_key)?)
     }
 
     /// The secrets of the profile.
@@ -52,5 +154,73 @@ impl Vault {
     /// The vault's HTTP interface.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What the records log says, as of the last sync.
+    pub fn directory(&self) -> &Directory {
+        self.records.directory()
+    }
+
+    /// The replayed records log.
+    pub fn replayer(&self) -> &Replayer {
+        self.records.replayer()
+    }
+
+    /// The head of the records log that the last sync verified, with its quorum's time.
+    pub fn head(&self) -> Option<&Witnessed> {
+        self.records.head()
+    }
+
+    /// The unit in which to act as a caseworker: the one named, or the only one there is.
+    pub fn caseworker_unit(&self, named: Option<UnitId>) -> Result<UnitId, ClientError> {
+        let now_us = now_us();
+        let person = self.directory().person(self.person());
+        let units: Vec<_> = person
+            .into_iter()
+            .flat_map(|person| person.appointments_at(now_us))
+            .filter(|appointment| appointment.role == Role::CaseWorker)
+            .filter_map(|appointment| appointment.unit)
+            .collect();
+        match (named, units.as_slice()) {
+            (Some(unit), units) if units.contains(&unit) => Ok(unit),
+            (Some(_), _) => Err(ClientError::Refused(
+                "you are no caseworker of that unit".into(),
+            )),
+            (None, [unit]) => Ok(*unit),
+            (None, []) => Err(ClientError::Refused(
+                "you are no caseworker of any unit".into(),
+            )),
+            (None, _) => Err(ClientError::Usage(
+                "you are a caseworker of several units; name one with --unit".into(),
+            )),
+        }
+    }
+
+    /// Fails unless this profile's person is a registrar now.
+    pub fn require_registrar(&self) -> Result<(), ClientError> {
+        let directory = self.directory();
+        if directory.holds_role(self.person(), Role::Registrar, None, now_us()) {
+            return Ok(());
+        }
+        Err(ClientError::Refused(
+            "only a registrar may do this, and you are none".into(),
+        ))
+    }
+
+    pub(crate) fn act_signer(&self) -> Result<ActSigner<'_>, ClientError> {
+        let tail = self.records.replayer().tail();
+        let head = tail.checkpoint();
+        Ok(ActSigner {
+            vault: self.record.vault,
+            card_version: self.directory().card().map_or(1, |card| card.version),
+            shard: current_shard(self.directory(), now_us())?,
+            person: self.record.person,
+            device: &self.unlocked.device,
+            pinned: Some(PinnedCheckpoint {
+                origin: head.origin,
+                size: head.size,
+                root: head.root,
+            }),
+        })
     }
 }

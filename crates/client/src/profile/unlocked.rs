@@ -1,9 +1,10 @@
+use obhut_crypto::Identity;
 use obhut_format::content::SealedKind;
 use obhut_format::context::Context;
-use obhut_format::{DeviceKid, Kid, person};
+use obhut_format::person::device_kid;
+use obhut_format::{DeviceKid, Kid};
 use obhut_suite::{
-    DeviceKey, IdentityKeys, IdentityMaster, PASSPHRASE_SALT_LEN, PassphraseParams, Secret,
-    SecretBytes, SuiteError,
+    DeviceKey, PASSPHRASE_SALT_LEN, PassphraseParams, Secret, SecretBytes, SuiteError,
 };
 
 use super::{Passphrase, Profile};
@@ -13,8 +14,6 @@ use crate::clock::{random_bytes, system_rng};
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 const DEVICE: &str = "device";
-/// File of the next identity while it is being put in place.
-const NEXT_IDENTITY: &str = "identity.next";
 const MAGIC: &[u8; 4] = b"OBP1";
 
 /// The random key under which everything secret of a profile is sealed; itself sealed under the passphrase.
@@ -104,103 +103,52 @@ pub struct Unlocked {
     /// Seals local state.
     pub key: ProfileKey,
     /// The person's keys.
-    pub identity: IdentityKeys,
+    pub identity: Identity,
     /// This device's key.
     pub device: DeviceKey,
-    kid: Kid,
 }
 
 impl Unlocked {
     /// Opens everything with the passphrase.
     pub fn open(profile: &Profile, passphrase: &Passphrase) -> Result<Self, ClientError> {
         let key = ProfileKey::unlock(profile, passphrase)?;
-        let identity = load_identity(profile, &key, IDENTITY)?;
+        let opened = key.open(SealedKind::Identity, IDENTITY, &profile.load(IDENTITY)?)?;
+        let identity = Identity::from_master(opened.into_secret()?)?;
         let seed = key.open(SealedKind::Profile, DEVICE, &profile.load(DEVICE)?)?;
-        Self::new(key, &identity, DeviceKey::from_seed(&seed.into_secret()?))
+        Ok(Self {
+            key,
+            identity,
+            device: DeviceKey::from_seed(&seed.into_secret()?),
+        })
     }
 
     /// Makes identity and device of a new profile and stores them sealed.
     pub fn create(profile: &Profile, passphrase: &Passphrase) -> Result<Self, ClientError> {
         let key = ProfileKey::create(profile, passphrase)?;
-        let identity = IdentityMaster::generate(&mut system_rng());
-        save_identity(profile, &key, IDENTITY, &identity)?;
+        let identity = Identity::generate(&mut system_rng())?;
+        // EXPOSE: sealed under the profile key.
+        let sealed = key.seal(SealedKind::Identity, IDENTITY, identity.master().expose())?;
+        profile.save(IDENTITY, &sealed)?;
         let device = DeviceKey::generate(&mut system_rng());
         // EXPOSE: sealed under the profile key.
         let sealed = key.seal(SealedKind::Profile, DEVICE, device.seed().expose())?;
         profile.save(DEVICE, &sealed)?;
-        Self::new(key, &identity, device)
-    }
-
-    fn new(
-        key: ProfileKey,
-        master: &IdentityMaster,
-        device: DeviceKey,
-    ) -> Result<Self, ClientError> {
-        let identity = master.derive_keys();
-        let bundle = person::KeyBundle::new(&identity.bundle().to_bytes())?;
         Ok(Self {
             key,
             identity,
             device,
-            kid: bundle.kid(),
         })
-    }
-
-    /// The person's public keys.
-    pub fn bundle(&self) -> Result<person::KeyBundle, ClientError> {
-        Ok(person::KeyBundle::new(&self.identity.bundle().to_bytes())?)
     }
 
     /// Name of the person's public keys.
     pub fn kid(&self) -> Kid {
-        self.kid
+        self.identity.kid()
     }
 
     /// Name of this device's key.
     pub fn device_kid(&self) -> DeviceKid {
-        person::device_kid(self.device.public().as_bytes())
+        device_kid(self.device.public().as_bytes())
     }
-
-    /// Makes the identity that is to replace this one and stores it sealed beside it.
-    pub fn prepare_rotation(&self, profile: &Profile) -> Result<IdentityKeys, ClientError> {
-        let next = if profile.find(NEXT_IDENTITY)?.is_some() {
-            load_identity(profile, &self.key, NEXT_IDENTITY)?
-        } else {
-            let fresh = IdentityMaster::generate(&mut system_rng());
-            save_identity(profile, &self.key, NEXT_IDENTITY, &fresh)?;
-            fresh
-        };
-        Ok(next.derive_keys())
-    }
-
-    /// Puts the prepared identity in place once the records log has its rotation.
-    pub fn finish_rotation(self, profile: &Profile) -> Result<Self, ClientError> {
-        let next = load_identity(profile, &self.key, NEXT_IDENTITY)?;
-        save_identity(profile, &self.key, IDENTITY, &next)?;
-        profile.remove(NEXT_IDENTITY)?;
-        Self::new(self.key, &next, self.device)
-    }
-}
-
-fn load_identity(
-    profile: &Profile,
-    key: &ProfileKey,
-    name: &str,
-) -> Result<IdentityMaster, ClientError> {
-    // The name of the file is no part of the context: a prepared identity moves.
-    let opened = key.open(SealedKind::Identity, IDENTITY, &profile.load(name)?)?;
-    Ok(IdentityMaster::from_secret(opened.into_secret()?))
-}
-
-fn save_identity(
-    profile: &Profile,
-    key: &ProfileKey,
-    name: &str,
-    identity: &IdentityMaster,
-) -> Result<(), ClientError> {
-    // EXPOSE: sealed under the profile key.
-    let sealed = key.seal(SealedKind::Identity, IDENTITY, identity.secret().expose())?;
-    profile.save(name, &sealed)
 }
 
 #[cfg(test)]
@@ -266,18 +214,5 @@ mod tests {
         let identity = profile.load(IDENTITY).unwrap();
         profile.save(DEVICE, &identity).unwrap();
         assert!(Unlocked::open(&profile, &passphrase("one")).is_err());
-    }
-
-    #[test]
-    fn a_prepared_identity_is_the_same_until_it_is_in_place() {
-        let (_folder, profile) = profile();
-        let made = Unlocked::create(&profile, &passphrase("one")).unwrap();
-        let next = made.prepare_rotation(&profile).unwrap().bundle().to_bytes();
-        let again = made.prepare_rotation(&profile).unwrap().bundle().to_bytes();
-        assert!(next == again);
-        let rotated = made.finish_rotation(&profile).unwrap();
-        assert!(rotated.bundle().unwrap().as_bytes() == next);
-        let opened = Unlocked::open(&profile, &passphrase("one")).unwrap();
-        assert_eq!(opened.kid(), rotated.kid());
     }
 }

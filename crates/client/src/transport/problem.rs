@@ -26,9 +26,9 @@ pub struct Problem {
     /// Names the request in the vault's operational log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The vault's time when it refused a clock, microseconds UTC.
+    /// Stable name of the rule: of the policy, the gatekeeper or the replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_time_us: Option<u64>,
+    pub reason: Option<String>,
 }
 
 impl Problem {
@@ -42,7 +42,7 @@ impl Problem {
             detail: None,
             next_step: None,
             request_id: None,
-            server_time_us: None,
+            reason: None,
         }
     }
 
@@ -85,6 +85,9 @@ impl core::fmt::Display for Problem {
         write!(f, "{}", self.title)?;
         if let Some(detail) = &self.detail {
             write!(f, ": {detail}")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, " [{reason}]")?;
         }
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;

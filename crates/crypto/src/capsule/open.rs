@@ -6,7 +6,7 @@ use obhut_format::tree::TreeBuilder;
 
 use super::pipeline::{Steps, run};
 use super::seal::at_end;
-use super::stretch::Stretch;
+use super::stretch::{Cut, Stretch};
 use super::{CapsuleKey, Prefix};
 use crate::CryptoError;
 
@@ -46,13 +46,13 @@ pub(crate) fn open<Q: Quarantine>(
     mut source: impl Read + Send,
     mut quarantine: Q,
 ) -> Result<Q::Kept, CryptoError> {
-    let padded_bytes = key.header.padded_bytes;
     let true_bytes = promise.true_bytes;
     let mut tree = TreeBuilder::new();
-    let count = Stretch::count(padded_bytes);
+    let cut = Cut::new(key.header.padded_bytes, threads);
+    let count = cut.count();
     let steps = Steps {
         fill: |number, stretch: &mut Stretch| {
-            stretch.reset(number, padded_bytes, &prefix);
+            stretch.reset(number, &cut, &prefix);
             source.read_exact(stretch.body_mut())?;
             if number + 1 == count && !at_end(&mut source)? {
                 return Err(CryptoError::Damaged);

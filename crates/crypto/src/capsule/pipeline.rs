@@ -15,9 +15,12 @@ pub(crate) struct Steps<F, W, D> {
     pub(crate) drain: D,
 }
 
+/// So few stretches stay on the calling thread: starting others would take longer.
+const ALONE: u64 = 2;
+
 type Worked = Result<Stretch, CryptoError>;
 
-/// Runs `count` stretches through the steps. A single stretch stays on the calling thread.
+/// Runs `count` stretches through the steps.
 pub(crate) fn run<F, W, D>(
     count: u64,
     threads: NonZeroUsize,
@@ -33,15 +36,18 @@ where
         work,
         mut drain,
     } = steps;
-    if count <= 1 {
+    if count <= ALONE {
         let mut stretch = Stretch::new();
-        fill(0, &mut stretch)?;
-        work(&mut stretch)?;
-        return drain(&stretch);
+        return (0..count).try_for_each(|number| {
+            fill(number, &mut stretch)?;
+            work(&mut stretch)?;
+            drain(&stretch)
+        });
     }
     let workers = usize::try_from(count).map_or(threads.get(), |count| count.min(threads.get()));
     // Two stretches for each worker, and one each for the reader and the writer.
-    let in_flight = 2 * workers + 2;
+    let in_flight =
+        usize::try_from(count).map_or(2 * workers + 2, |count| count.min(2 * workers + 2));
     thread::scope(|scope| {
         let (give_back, free) = sync_channel(in_flight);
         for _ in 0..in_flight {

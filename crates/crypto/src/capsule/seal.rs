@@ -6,7 +6,7 @@ use obhut_format::capsule::CapsuleHeader;
 use obhut_format::tree::TreeBuilder;
 
 use super::pipeline::{Steps, run};
-use super::stretch::Stretch;
+use super::stretch::{Cut, Stretch};
 use super::{CapsuleKey, Prefix};
 use crate::CryptoError;
 
@@ -31,12 +31,12 @@ pub(crate) fn seal(
     mut source: impl Read + Send,
     mut sink: impl Write,
 ) -> Result<SealedCapsule, CryptoError> {
-    let padded_bytes = key.header.padded_bytes;
     let (mut leaves, mut tree) = (Vec::new(), TreeBuilder::new());
-    let count = Stretch::count(padded_bytes);
+    let cut = Cut::new(key.header.padded_bytes, threads);
+    let count = cut.count();
     let steps = Steps {
         fill: |number, stretch: &mut Stretch| {
-            stretch.reset(number, padded_bytes, &prefix);
+            stretch.reset(number, &cut, &prefix);
             read_content(stretch, true_bytes, &mut source)?;
             if number + 1 == count {
                 expect_end(&mut source)?;

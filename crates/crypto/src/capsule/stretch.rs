@@ -1,5 +1,7 @@
 //! A stretch of a capsule: a few leaves of consecutive chunks that one thread works on.
 
+use std::num::NonZeroUsize;
+
 use obhut_format::Hash;
 use obhut_format::capsule::{self, CHUNK_BYTES, LEAF_BYTES, LEAF_CHUNKS, PREFIX_BYTES};
 use obhut_format::tree::leaf_hash;
@@ -8,9 +10,35 @@ use obhut_suite::{CHUNK, SEALED_CHUNK, TAG};
 use super::{CapsuleKey, Prefix};
 use crate::CryptoError;
 
-/// Leaves of a stretch: about 1 MiB, so that a handful of stretches in flight stay small.
-const STRETCH_LEAVES: u64 = 4;
-const STRETCH_CHUNKS: u64 = STRETCH_LEAVES * LEAF_CHUNKS;
+/// Most leaves in a stretch: about 1 MiB, so that a handful of stretches in flight stay small.
+const MAX_LEAVES: u64 = 4;
+
+/// How many stretches each thread should get at least, so that all end at about the same time.
+const STRETCHES_PER_THREAD: u64 = 8;
+
+/// How a capsule is cut into stretches.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    padded_bytes: u64,
+    stretch_chunks: u64,
+}
+
+impl Cut {
+    pub(crate) fn new(padded_bytes: u64, threads: NonZeroUsize) -> Self {
+        let leaves = capsule::chunk_count(padded_bytes).div_ceil(LEAF_CHUNKS);
+        let shares = STRETCHES_PER_THREAD.saturating_mul(threads.get() as u64);
+        let stretch_chunks = (leaves / shares).clamp(1, MAX_LEAVES) * LEAF_CHUNKS;
+        Self {
+            padded_bytes,
+            stretch_chunks,
+        }
+    }
+
+    /// Number of stretches.
+    pub(crate) fn count(&self) -> u64 {
+        capsule::chunk_count(self.padded_bytes).div_ceil(self.stretch_chunks)
+    }
+}
 
 /// Ciphertext of consecutive leaves, in memory as in the object; while it is opened or not yet
 /// sealed, each slot of a chunk holds plaintext and room for its tag.
@@ -32,20 +60,15 @@ impl Stretch {
         }
     }
 
-    /// Number of stretches of a capsule.
-    pub(crate) fn count(padded_bytes: u64) -> u64 {
-        capsule::chunk_count(padded_bytes).div_ceil(STRETCH_CHUNKS)
-    }
-
     /// Makes this the stretch of that number, its slots holding whatever they held.
-    pub(crate) fn reset(&mut self, number: u64, padded_bytes: u64, prefix: &Prefix) {
-        self.first_chunk = number * STRETCH_CHUNKS;
+    pub(crate) fn reset(&mut self, number: u64, cut: &Cut, prefix: &Prefix) {
+        self.first_chunk = number * cut.stretch_chunks;
         let prefix = if number == 0 { prefix.as_slice() } else { &[] };
-        let chunks = capsule::chunk_count(padded_bytes) - self.first_chunk;
-        let slots = if chunks > STRETCH_CHUNKS {
-            STRETCH_CHUNKS * capsule::SEALED_CHUNK_BYTES
+        let chunks = capsule::chunk_count(cut.padded_bytes) - self.first_chunk;
+        let slots = if chunks > cut.stretch_chunks {
+            cut.stretch_chunks * capsule::SEALED_CHUNK_BYTES
         } else {
-            let plain = padded_bytes - self.first_chunk * CHUNK_BYTES;
+            let plain = cut.padded_bytes - self.first_chunk * CHUNK_BYTES;
             plain + chunks * TAG as u64
         };
         self.leaves.clear();

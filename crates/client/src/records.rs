@@ -1,0 +1,196 @@
+//! The records log on this machine: fetched, replayed, checked against what was pinned, cached.
+
+use obhut_format::batch::RecordPayload;
+use obhut_format::card::VaultCard;
+use obhut_format::context::sha256;
+use obhut_format::reading::RecordsPage;
+use obhut_format::release::FeedEntry;
+use obhut_format::statement::{Event, Statement};
+use obhut_format::{Blob, Cbor};
+use obhut_log::replay::{Directory, Extension, Replayer};
+use obhut_log::{Core, SignedCheckpoint, Witnessed};
+
+use crate::ClientError;
+use crate::clock::now_us;
+use crate::names::SealedNames;
+use crate::profile::Profile;
+use crate::transport::Endpoint;
+
+const DIRECTORY: &str = "directory";
+const CHECKPOINT: &str = "checkpoint-records";
+const NAMES: &str = "names";
+/// A head must have been cosigned within this time; idle logs are cosigned every two minutes.
+const MAX_AGE_S: u64 = 300;
+
+/// The replayed records log with the head a quorum stands behind.
+pub(crate) struct Records {
+    replayer: Replayer,
+    names: SealedNames,
+    head: Option<Witnessed>,
+}
+
+impl Records {
+    /// What the last command of this profile left, or the empty log. Damaged caches are replayed anew.
+    pub(crate) fn load(profile: &Profile, card: &VaultCard) -> Result<Self, ClientError> {
+        let cached = profile.find(DIRECTORY)?;
+        let cached = cached.and_then(|bytes| Replayer::from_bytes(&bytes).ok());
+        let names = profile.find(NAMES)?;
+        let names = names.and_then(|bytes| SealedNames::from_bytes(&bytes).ok());
+        let (replayer, names) = match (cached, names) {
+            (Some(replayer), Some(names)) if replayer.directory().vault() == card.vault => {
+                (replayer, names)
+            }
+            _ => {
+                let origin = card.records_origin();
+                let empty = Replayer::new(card.vault, origin, card.records_key);
+                (empty, SealedNames::default())
+            }
+        };
+        Ok(Self {
+            replayer,
+            names,
+            head: None,
+        })
+    }
+
+    /// What the log says.
+    pub(crate) fn directory(&self) -> &Directory {
+        self.replayer.directory()
+    }
+
+    /// The replayed log.
+    pub(crate) fn replayer(&self) -> &Replayer {
+        &self.replayer
+    }
+
+    pub(crate) fn names(&self) -> &SealedNames {
+        &self.names
+    }
+
+    pub(crate) fn names_mut(&mut self) -> &mut SealedNames {
+        &mut self.names
+    }
+
+    /// The head verified by the last [`Self::sync`], with its quorum's time.
+    pub(crate) fn head(&self) -> Option<&Witnessed> {
+        self.head.as_ref()
+    }
+
+    /// Fetches and replays what is new. Afterwards a fresh quorum stands behind exactly this state, and it
+    /// continues what was pinned before.
+    pub(crate) async fn sync(
+        &mut self,
+        endpoint: &Endpoint,
+        card: &VaultCard,
+        profile: &Profile,
+    ) -> Result<(), ClientError> {
+        let mut extension = self.replayer.extend();
+        let mut names = self.names.clone();
+        let head = loop {
+            let page = endpoint.records(extension.size()).await?;
+            let head: SignedCheckpoint = page.checkpoint.parse()?;
+            refuse_rollback(&head, extension.size())?;
+            take_page(&page, &mut extension, &mut names)?;
+            if extension.size() == head.unverified().size {
+                break (head, page.checkpoint);
+            }
+            if page.entries.is_empty() {
+                return Err(ClientError::integrity(
+                    "the vault keeps records back that its checkpoint counts",
+                ));
+            }
+        };
+        let (head, text) = head;
+        let replayer = extension.finish(&head)?;
+        check_card(replayer.directory(), card)?;
+        let quorum = replayer.directory().records_quorum()?;
+        let witnessed = quorum.verify_fresh(&head, now_us() / 1_000_000, MAX_AGE_S)?;
+        let grown = replayer.size() != self.replayer.size();
+        self.replayer = replayer;
+        self.names = names;
+        self.head = Some(witnessed);
+        profile.save(CHECKPOINT, text.as_bytes())?;
+        if grown {
+            self.save(profile)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn save(&self, profile: &Profile) -> Result<(), ClientError> {
+        profile.save(NAMES, &self.names.to_bytes())?;
+        profile.save(DIRECTORY, &self.replayer.to_bytes())
+    }
+}
+
+fn refuse_rollback(head: &SignedCheckpoint, size: u64) -> Result<(), ClientError> {
+    let shown = head.unverified().size;
+    if shown < size {
+        return Err(ClientError::integrity(format!(
+            "the vault shows a records log of {shown} entries, but {size} were confirmed before: \
+             its history was rolled back"
+        )));
+    }
+    Ok(())
+}
+
+fn take_page(
+    page: &RecordsPage,
+    extension: &mut Extension,
+    names: &mut SealedNames,
+) -> Result<(), ClientError> {
+    if page.first != extension.size() || page.sealed.len() != page.entries.len() {
+        return Err(ClientError::integrity(
+            "the vault sent another stretch of records than was asked for",
+        ));
+    }
+    for (entry, sealed) in page.entries.iter().zip(&page.sealed) {
+        extension.push(entry, &mut |_| None)?;
+        take_sealed(entry, sealed, names)?;
+    }
+    Ok(())
+}
+
+/// Keeps the sealed names of persons and units. Their bytes are fixed by the leaf.
+pub(crate) fn take_sealed(
+    entry: &FeedEntry,
+    sealed: &Blob,
+    names: &mut SealedNames,
+) -> Result<(), ClientError> {
+    if sealed.0.is_empty() {
+        return Ok(());
+    }
+    let core = Core::parse(&entry.core.0)?;
+    if core.payload_hash != sha256(&[&sealed.0]) {
+        return Err(ClientError::integrity(
+            "the sealed part of a record is not the logged one",
+        ));
+    }
+    let Some(payload) = &entry.payload else {
+        return Ok(());
+    };
+    let RecordPayload::Statement(signed) = RecordPayload::from_bytes(&payload.0)? else {
+        return Ok(());
+    };
+    match Statement::from_bytes(&signed.statement.0)?.event {
+        Event::PersonEnrolled(event) => names.add_person(event.person, sealed.clone()),
+        Event::UnitEpoch(event) => names.add_unit(event.unit, event.epoch, sealed.clone()),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The log's card must be the pinned one or a successor the same root signed; the replay checked the signatures.
+fn check_card(directory: &Directory, pinned: &VaultCard) -> Result<(), ClientError> {
+    let Some(card) = directory.card() else {
+        return Err(ClientError::integrity("the records log has no vault card"));
+    };
+    let same = card.version == pinned.version && card.fingerprint() == pinned.fingerprint();
+    let succeeds = card.version > pinned.version && card.root.kid() == pinned.root.kid();
+    if same || succeeds {
+        Ok(())
+    } else {
+        Err(ClientError::integrity(
+            "the records log begins with another vault card than the pinned one",
+        ))
+    }
+}
