@@ -81,6 +81,13 @@ impl<'a> Context<'a> {
         Ok(Vault::open(profile, &self.passphrase()?)?)
     }
 
+    /// The chosen profile, logged in, with the records log replayed.
+    pub(crate) async fn connected_vault(&self) -> Result<Vault, Stop> {
+        let mut vault = self.unlocked_vault()?;
+        vault.connect().await?;
+        Ok(vault)
+    }
+
     /// The passphrase of an existing profile.
     pub(crate) fn passphrase(&self) -> Result<Passphrase, Stop> {
         match self.given_passphrase()? {

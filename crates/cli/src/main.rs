@@ -2,6 +2,7 @@
 
 mod command;
 mod context;
+mod ids;
 mod output;
 mod stop;
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use obhut_format::act::PinnedCheckpoint;
 use obhut_format::card::VaultCard;
 use obhut_format::statement::Role;
@@ -14,6 +16,10 @@ use crate::profile::{Passphrase, Profile, ProfileRecord, Stage, Unlocked};
 use crate::records::Records;
 use crate::session::forget_session;
 use crate::transport::Endpoint;
+
+/// How long the first cosignatures may take.
+const QUORUM_WAIT: Duration = Duration::from_secs(15);
+const QUORUM_PAUSE: Duration = Duration::from_millis(200);
 
 /// One profile at one vault: pinned card, unlocked keys, connection, replayed records. What every command
 /// works with.
@@ -87,6 +93,19 @@ impl Vault {
         }
     }
 
+    /// As [`Self::sync`], and waits a while for the first cosignatures after a change.
+    pub(crate) async fn wait_for_quorum(&mut self) -> Result<(), ClientError> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            match self.sync().await {
+                Err(failed) if is_unconfirmed(&failed) && begun.elapsed() < QUORUM_WAIT => {
+                    tokio::time::sleep(QUORUM_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Own keys are monitored at every start: a bundle or device one did not make is an alarm.
     fn check_own_keys(&self) -> Result<(), ClientError> {
         let directory = self.records.directory();
@@ -112,8 +131,11 @@ impl Vault {
         &self.profile
     }
 
-    pub(crate) fn profile_mut(&mut self) -> &mut Profile {
-        &mut self.profile
+    /// Person and device stand in the log: the profile may be used.
+    pub(crate) fn mark_joined(&mut self) -> Result<(), ClientError> {
+        self.check_own_keys()?;
+        self.record.stage = Stage::Joined;
+        self.profile.save_record(self.record.clone())
     }
 
     /// What the profile is about.
@@ -222,5 +244,14 @@ impl Vault {
                 root: head.root,
             }),
         })
+    }
+}
+
+/// The vault has written something that witnesses have not confirmed yet.
+fn is_unconfirmed(failed: &ClientError) -> bool {
+    match failed {
+        ClientError::Log(refused) => *refused == LogError::NoQuorum,
+        ClientError::Problem(problem) => problem.code() == "unconfirmed",
+        _ => false,
     }
 }

@@ -1,0 +1,346 @@
+//! Joining: an invitation becomes an identity of one's own, for staff and citizens alike. It is final.
+
+use obhut_crypto::{
+    Identity, PublicIdentity, RevisionRef, grant_access_key, open_document_grant, prove_rotation,
+    unwrap_lambda, wrap_lambda,
+};
+use obhut_format::act::ActKind;
+use obhut_format::batch::{BatchKind, RecordPayload};
+use obhut_format::invite::Invitation;
+use obhut_format::key::{Grant, GrantKind};
+use obhut_format::mutation::{LogKeyRewrap, Mutation, MutationRecord};
+use obhut_format::reading::OwnKeys;
+use obhut_format::statement::{BundleRotated, DeviceAdded, Event, PersonSigner, Role, Signer};
+use obhut_format::{BatchId, CaseId, Cbor, VaultId};
+use obhut_log::DayKey;
+use obhut_log::replay::Directory;
+use obhut_suite::Secret;
+
+use crate::ClientError;
+use crate::act::{ActDraft, ActSigner, current_shard};
+use crate::clock::{now_us, random_bytes, system_rng};
+use crate::found::sign;
+use crate::pending::{Pending, find_pending, forget_pending, save_pending};
+use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
+use crate::session::check_clock;
+use crate::transport::{Authorization, Endpoint, MutationRoute};
+use crate::vault::Vault;
+
+/// Joins a vault with an invitation and returns the connected vault. Run again after an interruption it finishes
+/// the same joining. If somebody else used the invitation first it says so: that is an alarm.
+pub async fn join(
+    home: &ProfileHome,
+    name: &str,
+    passphrase: &Passphrase,
+    invitation: &Invitation,
+) -> Result<Vault, ClientError> {
+    let endpoint = Endpoint::new(&invitation.url, invitation.vault)?;
+    check_clock(&endpoint).await?;
+    let secret = Secret::new(invitation.secret);
+    let first = Identity::from_invitation(&secret, invitation.vault, invitation.person)?;
+    let (profile, unlocked) = if home.holds(name)? {
+        resume(home, name, passphrase, invitation)?
+    } else {
+        begin(home, name, passphrase, invitation, &endpoint).await?
+    };
+    let mut vault = Vault::with(profile, unlocked)?;
+    vault
+        .endpoint()
+        .authorize(Some(Authorization::Invitation(first.kid())));
+    if !is_done(&mut vault).await? {
+        activate(&mut vault, &first, invitation).await?;
+    }
+    vault.log_in().await?;
+    vault.wait_for_quorum().await?;
+    vault.mark_joined()?;
+    forget_pending(vault.profile())?;
+    Ok(vault)
+}
+
+async fn begin(
+    home: &ProfileHome,
+    name: &str,
+    passphrase: &Passphrase,
+    invitation: &Invitation,
+    endpoint: &Endpoint,
+) -> Result<(Profile, Unlocked), ClientError> {
+    if now_us() > invitation.expires_us {
+        return Err(ClientError::Refused(
+            "the invitation has run out; ask for a new one".into(),
+        ));
+    }
+    let about = endpoint.about().await?;
+    let card = about
+        .card
+        .filter(|card| card.fingerprint() == invitation.card && card.vault == invitation.vault);
+    let card = card.ok_or_else(|| {
+        ClientError::integrity("the vault's card is not the one the invitation names")
+    })?;
+    let mut profile = home.create(name)?;
+    let unlocked = Unlocked::create(&profile, passphrase)?;
+    profile.save_card(&card)?;
+    profile.save_record(ProfileRecord {
+        url: invitation.url.clone(),
+        vault: invitation.vault,
+        card: invitation.card,
+        person: invitation.person,
+        device: unlocked.device_kid(),
+        role: invitation.role,
+        stage: Stage::Joining,
+    })?;
+    Ok((profile, unlocked))
+}
+
+fn resume(
+    home: &ProfileHome,
+    name: &str,
+    passphrase: &Passphrase,
+    invitation: &Invitation,
+) -> Result<(Profile, Unlocked), ClientError> {
+    let profile = home.open(name)?;
+    let record = profile.record()?;
+    let same = (record.vault, record.person) == (invitation.vault, invitation.person);
+    if record.stage != Stage::Joining || !same {
+        return Err(ClientError::Usage(format!(
+            "profile {name} is in use already; choose another with --profile"
+        )));
+    }
+    let unlocked = Unlocked::open(&profile, passphrase)?;
+    Ok((profile, unlocked))
+}
+
+/// Whether an earlier run got through; the invitation is void then, but the device can log in.
+async fn is_done(vault: &mut Vault) -> Result<bool, ClientError> {
+    if find_pending(vault.profile(), &vault.unlocked().key)?.is_none() {
+        return Ok(false);
+    }
+    let invitation_works = vault.wait_for_quorum().await;
+    match invitation_works {
+        Ok(()) => Ok(is_own_current(vault)),
+        Err(ClientError::Problem(problem)) if matches!(problem.status, 401 | 403 | 404) => {
+            vault.log_in().await?;
+            vault.wait_for_quorum().await?;
+            Ok(true)
+        }
+        Err(failed) => Err(failed),
+    }
+}
+
+fn is_own_current(vault: &Vault) -> bool {
+    let person = vault.directory().person(vault.person());
+    let current = person.and_then(|person| person.current());
+    current.is_some_and(|key| key.kid == vault.unlocked().kid())
+}
+
+async fn activate(
+    vault: &mut Vault,
+    first: &Identity,
+    invitation: &Invitation,
+) -> Result<(), ClientError> {
+    let pending = match find_pending(vault.profile(), &vault.unlocked().key)? {
+        Some(pending) => pending,
+        None => {
+            vault.wait_for_quorum().await.map_err(explain_refusal)?;
+            check_unused(vault.directory(), first, invitation)?;
+            let own = vault.endpoint().own_keys().await?;
+            let mutation = make_records(vault, first, &own)?;
+            let pending = Pending {
+                mutation,
+                deposit: None,
+            };
+            save_pending(vault.profile(), &vault.unlocked().key, &pending)?;
+            pending
+        }
+    };
+    let signer = ActSigner {
+        vault: vault.id(),
+        card_version: vault.card().version,
+        shard: current_shard(vault.directory(), now_us())?,
+        person: vault.person(),
+        device: &vault.unlocked().device,
+        pinned: None,
+    };
+    let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
+    let hash = Mutation::hash(&pending.mutation.to_bytes());
+    let request = signer.sign(draft, Some(hash), None);
+    vault
+        .endpoint()
+        .mutate(MutationRoute::Activations, &request, &pending.mutation)
+        .await?;
+    Ok(())
+}
+
+/// The server turns an unknown, run-out or used invitation away in one way; the alarm is worth more words.
+fn explain_refusal(failed: ClientError) -> ClientError {
+    match failed {
+        ClientError::Problem(problem) if matches!(problem.status, 401 | 403 | 404) => {
+            already_used()
+        }
+        other => other,
+    }
+}
+
+fn already_used() -> ClientError {
+    ClientError::Refused(
+        "this invitation was used already, replaced or has run out. If you did not use it yourself, \
+         somebody else did: tell the agency at once, so that it is withdrawn and issued again"
+            .into(),
+    )
+}
+
+fn check_unused(
+    directory: &Directory,
+    first: &Identity,
+    invitation: &Invitation,
+) -> Result<(), ClientError> {
+    let person = directory.person(invitation.person);
+    let person = person.ok_or_else(|| {
+        ClientError::integrity("the records log does not know the person of the invitation")
+    })?;
+    let current = person.current();
+    if current.is_some_and(|key| key.epoch == 0 && key.kid == first.kid()) {
+        Ok(())
+    } else {
+        Err(already_used())
+    }
+}
+
+fn make_records(vault: &Vault, first: &Identity, own: &OwnKeys) -> Result<Mutation, ClientError> {
+    let person = vault.person();
+    let new = &vault.unlocked().identity;
+    let mut rotation = BundleRotated {
+        person,
+        from: first.kid(),
+        bundle: new.bundle().clone(),
+        proof: Vec::new().into(),
+    };
+    prove_rotation(&mut rotation, new);
+    let device = DeviceAdded {
+        person,
+        public: *vault.unlocked().device.public().as_bytes(),
+    };
+    let by = |identity: &Identity, event| {
+        let kid = identity.kid();
+        let signer = Signer::Person(PersonSigner { person, kid });
+        sign(vault.card(), signer, identity, event, None)
+    };
+    let mut records = vec![
+        by(first, Event::BundleRotated(rotation))?,
+        by(new, Event::DeviceAdded(device))?,
+    ];
+    let (batches, grants) = regrant(vault, first, own)?;
+    records.extend(batches);
+    Ok(Mutation {
+        lambda_wraps: rewrap_lambda(vault, first, own)?,
+        log_key_rewraps: rewrap_log_keys(first, new, own)?,
+        grants,
+        ..Mutation::of(records)
+    })
+}
+
+fn rewrap_lambda(
+    vault: &Vault,
+    first: &Identity,
+    own: &OwnKeys,
+) -> Result<Vec<obhut_format::mutation::LambdaWrap>, ClientError> {
+    let person = vault.person();
+    let known = vault.directory().person(person);
+    let mut wraps = own.lambda_wraps.iter();
+    let found = wraps.find(|wrap| wrap.person == person && wrap.recipient == first.kid());
+    let (Some(known), Some(wrap)) = (known, found) else {
+        return Ok(Vec::new());
+    };
+    let lambda = unwrap_lambda(wrap, &known.lambda_hash, first)?;
+    let new = PublicIdentity::parse(vault.unlocked().identity.bundle())?;
+    Ok(vec![wrap_lambda(&lambda, person, &new, &mut system_rng())?])
+}
+
+fn rewrap_log_keys(
+    first: &Identity,
+    new: &Identity,
+    own: &OwnKeys,
+) -> Result<Vec<LogKeyRewrap>, ClientError> {
+    let keys = own
+        .log_keys
+        .iter()
+        .filter(|key| key.recipient == first.kid());
+    let rewrap = |key: &obhut_format::entry::LogKey| {
+        let opened = DayKey::open(key, first.xwing())?;
+        let sealed = opened.seal_to(key.person, new.bundle(), &mut system_rng())?;
+        Ok(LogKeyRewrap {
+            id: sealed.id,
+            recipient: sealed.recipient,
+            sealed: sealed.sealed,
+        })
+    };
+    keys.map(rewrap).collect()
+}
+
+/// Direct grants to the first bundle, granted once more to the new one: one batch a case.
+fn regrant(
+    vault: &Vault,
+    first: &Identity,
+    own: &OwnKeys,
+) -> Result<(Vec<MutationRecord>, Vec<Grant>), ClientError> {
+    let mut cases: Vec<(CaseId, Vec<Grant>)> = Vec::new();
+    for proof in &own.grants {
+        let grant = &proof.grant;
+        if grant.recipient != first.kid() || grant.kind != GrantKind::Document {
+            continue;
+        }
+        vault.directory().verify_grant(proof, now_us())?;
+        let renewed = renew(vault, first, grant)?;
+        match cases.iter_mut().find(|(case, _)| *case == grant.case) {
+            Some((_, grants)) => grants.push(renewed),
+            None => cases.push((grant.case, vec![renewed])),
+        }
+    }
+    let mut records = Vec::new();
+    let mut all = Vec::new();
+    for (case, grants) in cases {
+        let terms = obhut_crypto::BatchTerms {
+            kind: BatchKind::Grants,
+            vault: vault.id(),
+            case,
+            case_epoch: 0,
+            signer: vault.person(),
+            time_us: now_us(),
+            batch: BatchId(random_bytes()),
+        };
+        let (signed, _) = obhut_crypto::sign_batch(&terms, &grants, &vault.unlocked().identity)?;
+        records.push(MutationRecord {
+            payload: RecordPayload::Batch(signed),
+            sealed: None,
+        });
+        all.extend(grants);
+    }
+    Ok((records, all))
+}
+
+fn renew(vault: &Vault, first: &Identity, grant: &Grant) -> Result<Grant, ClientError> {
+    let missing = || ClientError::integrity("a grant names a document that is not in the log");
+    let document = grant.document.ok_or_else(missing)?;
+    let found = vault.directory().document(document).ok_or_else(missing)?;
+    let revision = found.find_revision(grant.number).ok_or_else(missing)?;
+    let manifest = revision.parse_manifest()?;
+    let at = revision_ref(vault.id(), grant, document);
+    let access = open_document_grant(grant, &at, &manifest.dak_id, first)?;
+    let new = PublicIdentity::parse(vault.unlocked().identity.bundle())?;
+    let terms = obhut_crypto::GrantTerms {
+        recipient: new.kid(),
+        public: new.xwing(),
+        granter: new.kid(),
+        role: grant.role,
+        not_after_us: grant.not_after_us,
+    };
+    Ok(grant_access_key(&at, &access, &terms, &mut system_rng())?)
+}
+
+fn revision_ref(vault: VaultId, grant: &Grant, document: obhut_format::DocumentId) -> RevisionRef {
+    RevisionRef {
+        vault,
+        case: grant.case,
+        document,
+        revision: grant.number,
+    }
+}

@@ -1,0 +1,62 @@
+//! What persons and units are called, as far as this profile may know.
+
+use obhut_format::{PersonId, UnitId};
+
+use crate::ClientError;
+use crate::records::take_sealed;
+use crate::vault::Vault;
+
+impl Vault {
+    /// A person's name, if it is sealed for a unit this profile belongs to.
+    pub async fn find_person_name(
+        &mut self,
+        person: PersonId,
+    ) -> Result<Option<String>, ClientError> {
+        self.load_keyring().await?;
+        if self.records.names().find_person(person).is_none() {
+            self.fetch_sealed(person).await?;
+        }
+        let Some(sealed) = self.records.names().find_person(person) else {
+            return Ok(None);
+        };
+        let keyring = self.keyring()?;
+        let keys = keyring
+            .units()
+            .into_iter()
+            .flat_map(|unit| keyring.epochs_of(unit));
+        let mut opened =
+            keys.filter_map(|key| key.register_key().open_person(person, &sealed.0).ok());
+        Ok(opened.next().map(|entry| entry.name))
+    }
+
+    /// A unit's name, if this profile holds its key.
+    pub async fn find_unit_name(&mut self, unit: UnitId) -> Result<Option<String>, ClientError> {
+        self.load_keyring().await?;
+        let known = self.directory().unit(unit);
+        let Some(epochs) = known.map(|unit| unit.epochs.clone()) else {
+            return Ok(None);
+        };
+        for epoch in epochs.iter().rev() {
+            let sealed = self.records.names().find_unit(unit, epoch.epoch);
+            let key = self.keyring()?.find_unit(unit, epoch.epoch);
+            if let (Some(sealed), Some(key)) = (sealed, key) {
+                let entry = key.register_key().open_unit(&epoch.entry_hash, &sealed.0)?;
+                return Ok(Some(entry.name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks once more for the record that enrolled a person: the first time this profile may not have been
+    /// allowed to see its sealed part.
+    async fn fetch_sealed(&mut self, person: PersonId) -> Result<(), ClientError> {
+        let Some(record) = self.directory().person(person).map(|person| person.record) else {
+            return Ok(());
+        };
+        let page = self.endpoint().records(record).await?;
+        if let (Some(entry), Some(sealed)) = (page.entries.first(), page.sealed.first()) {
+            take_sealed(entry, sealed, self.records.names_mut())?;
+        }
+        Ok(())
+    }
+}
