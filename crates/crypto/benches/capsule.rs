@@ -13,6 +13,7 @@ use criterion::{
 };
 use obhut_crypto::{
     ManifestTerms, Quarantine, RevisionReader, RevisionRef, RevisionSealer, RevisionSecrets,
+    Workers,
 };
 use obhut_format::content::ContentInfo;
 use obhut_format::tree::leaf_hash;
@@ -102,10 +103,13 @@ fn whole(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, len: usize, threa
     };
     let mut rng = rand_chacha::ChaCha20Rng::from_seed([7; 32]);
     let sealer = RevisionSealer::new(at, Kid([4; 32]), RevisionSecrets::generate(&mut rng));
-    let (content, workers) = (vec![7; len], NonZeroUsize::new(threads).unwrap());
+    let (content, workers) = (
+        vec![7; len],
+        Workers::new(NonZeroUsize::new(threads).unwrap()),
+    );
     let seal = |sink: &mut dyn Write| {
         sealer
-            .seal_content(len as u64, workers, &content[..], sink)
+            .seal_content(len as u64, &workers, &content[..], sink)
             .unwrap()
     };
     let mut object = Vec::new();
@@ -131,7 +135,7 @@ fn whole(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, len: usize, threa
     group.bench_function(BenchmarkId::new(format!("open-{name}"), threads), |b| {
         b.iter(|| {
             reader
-                .open_content(&info, workers, &object[..], Forget)
+                .open_content(&info, &workers, &object[..], Forget)
                 .unwrap();
         });
     });

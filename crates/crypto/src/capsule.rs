@@ -5,6 +5,7 @@ mod pipeline;
 mod range;
 mod seal;
 mod stretch;
+mod workers;
 
 use obhut_format::capsule::{CapsuleHeader, HEADER_BYTES, PREFIX_BYTES};
 use obhut_format::context::Context;
@@ -14,6 +15,7 @@ pub use open::Quarantine;
 pub use range::{Located, RangeReader};
 pub use seal::SealedCapsule;
 pub(crate) use seal::seal;
+pub use workers::Workers;
 
 use crate::CryptoError;
 

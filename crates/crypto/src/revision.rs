@@ -1,7 +1,6 @@
 //! One revision of a document: what its author makes, and what its readers open.
 
 use std::io::{Read, Write};
-use std::num::NonZeroUsize;
 
 use obhut_format::capsule::{self, CapsuleHeader};
 use obhut_format::content::{Card, ContentInfo, SealedKind};
@@ -11,7 +10,7 @@ use obhut_format::{ClassCode, Hash, Kid};
 use obhut_suite::{SALT, Secret, SecretBytes, hkdf_expand_secret, hkdf_extract_sha512};
 use rand_core::CryptoRng;
 
-use crate::capsule::{CapsuleKey, Quarantine, RangeReader, SealedCapsule, open, seal};
+use crate::capsule::{CapsuleKey, Quarantine, RangeReader, SealedCapsule, Workers, open, seal};
 use crate::key::subkey;
 use crate::sealed::{open_record, seal_record_repeatably};
 use crate::{AccessKey, CardShare, CryptoError, DocumentShare, RevisionRef};
@@ -106,14 +105,13 @@ impl RevisionSealer {
         &self.secrets
     }
 
-    /// Reads exactly `true_bytes` from the source and writes the capsule to the sink, sealing and
-    /// hashing on `threads` threads of its own while it reads and writes. Memory does not grow with
-    /// the content but for 32 bytes per 256 KiB. A source of another length is
+    /// Reads exactly `true_bytes` from the source and writes the capsule to the sink, while the
+    /// workers seal and hash. Memory does not grow with the content but for 32 bytes per 256 KiB. A source of another length is
     /// [`CryptoError::SourceChanged`]: what the sink got is worthless then.
     pub fn seal_content(
         &self,
         true_bytes: u64,
-        threads: NonZeroUsize,
+        workers: &Workers,
         source: impl Read + Send,
         sink: impl Write,
     ) -> Result<SealedCapsule, CryptoError> {
@@ -121,7 +119,7 @@ impl RevisionSealer {
         let header = header_for(&self.at, true_bytes)?;
         let context = header.seal_context(self.at.case, self.author);
         let (key, prefix) = CapsuleKey::derive(&key, &self.secrets.salt, header, &context);
-        seal(&key, prefix, true_bytes, threads, source, sink)
+        seal(key, prefix, true_bytes, workers, source, sink)
     }
 
     /// Seals the content info.
@@ -205,13 +203,13 @@ impl RevisionReader {
         Ok(info)
     }
 
-    /// Reads the capsule to its end and writes the content to the quarantine, opening and hashing on
-    /// `threads` threads. The content counts only once this returns: every chunk, the padding and
+    /// Reads the capsule to its end and writes the content to the quarantine, while the workers hash
+    /// and open. The content counts only once this returns: every chunk, the padding and
     /// the author's content root have been checked by then, and the quarantine finished.
     pub fn open_content<Q: Quarantine>(
         &self,
         info: &ContentInfo,
-        threads: NonZeroUsize,
+        workers: &Workers,
         mut source: impl Read + Send,
         quarantine: Q,
     ) -> Result<Q::Kept, CryptoError> {
@@ -222,7 +220,7 @@ impl RevisionReader {
             true_bytes: info.true_bytes,
             content_root: self.manifest.content_root,
         };
-        open::open(&key, prefix, &promise, threads, source, quarantine)
+        open::open(key, prefix, &promise, workers, source, quarantine)
     }
 
     /// Opens parts of the content. `prefix` is the first 120 bytes of the capsule; the leaf list is

@@ -5,7 +5,6 @@
 mod made;
 
 use std::io::{self, Read, Write};
-use std::num::NonZeroUsize;
 
 use made::{Made, at, make, make_for, patterned, rng, threads};
 use obhut_crypto::{
@@ -48,8 +47,8 @@ impl Quarantine for Watched<'_> {
 fn open(made: &Made, object: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let reader = made.reader();
     let info = reader.open_info(&made.info)?;
-    let alone = reader.open_content(&info, threads(1), object, Vec::new());
-    let together = reader.open_content(&info, threads(3), object, Vec::new());
+    let alone = reader.open_content(&info, &threads(1), object, Vec::new());
+    let together = reader.open_content(&info, &threads(3), object, Vec::new());
     match (&alone, &together) {
         (Ok(alone), Ok(together)) => assert!(alone == together),
         (Err(alone), Err(together)) => assert_eq!(alone.to_string(), together.to_string()),
@@ -59,7 +58,7 @@ fn open(made: &Made, object: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let mut let_out = false;
         assert!(
             reader
-                .open_content(&info, threads(2), object, Watched(&mut let_out))
+                .open_content(&info, &threads(2), object, Watched(&mut let_out))
                 .is_err()
         );
         assert!(!let_out, "the quarantine was finished");
@@ -107,7 +106,7 @@ fn a21_round_trips_awkward_sizes_on_any_number_of_threads() {
             let again = make_for(
                 at(),
                 &content,
-                threads(count),
+                &threads(count),
                 RevisionSecrets::from_journal(made.journal.expose()).unwrap(),
             );
             assert!(
@@ -222,7 +221,7 @@ fn a06_refuses_a_chunk_of_another_revision_or_document() {
         let source = make_for(
             source,
             &content,
-            threads(1),
+            &threads(1),
             RevisionSecrets::generate(&mut rng(9)),
         );
         let mut spliced = made.object.clone();
@@ -242,7 +241,7 @@ fn a07_refuses_the_whole_object_of_another_document_before_any_chunk() {
     let other = make_for(
         other,
         &content,
-        threads(1),
+        &threads(1),
         RevisionSecrets::generate(&mut rng(9)),
     );
     assert!(is_damaged(&open(&made, &other.object)));
@@ -515,7 +514,7 @@ fn a20_refuses_hidden_bytes_and_wrong_lengths_with_one_error() {
             RevisionSealer::new(at(), made::author(), RevisionSecrets::generate(&mut rng(3)));
         let mut object = Vec::new();
         let capsule = sealer
-            .seal_content(5120, threads(1), &padded[..], &mut object)
+            .seal_content(5120, &threads(1), &padded[..], &mut object)
             .unwrap();
         let info = ContentInfo {
             true_bytes: claimed,
@@ -529,7 +528,7 @@ fn a20_refuses_hidden_bytes_and_wrong_lengths_with_one_error() {
                 .unwrap();
         let opened = reader
             .open_info(&sealed_info)
-            .and_then(|info| reader.open_content(&info, threads(1), &object[..], Vec::new()));
+            .and_then(|info| reader.open_content(&info, &threads(1), &object[..], Vec::new()));
         assert!(is_damaged(&opened), "{what}");
     }
 }
@@ -546,7 +545,7 @@ fn b14_refuses_a_manifest_resigned_by_another_author() {
     let info = reader.open_info(&made.info).unwrap();
     assert!(is_damaged(&reader.open_content(
         &info,
-        threads(1),
+        &threads(1),
         &made.object[..],
         Vec::new()
     )));
@@ -564,7 +563,7 @@ fn e01_refuses_a_document_moved_to_another_case() {
     let info = reader.open_info(&made.info).unwrap();
     assert!(is_damaged(&reader.open_content(
         &info,
-        threads(1),
+        &threads(1),
         &made.object[..],
         Vec::new()
     )));
@@ -590,7 +589,7 @@ fn a18_notices_a_source_that_changed_while_it_was_read() {
     ] {
         for count in [1, 3] {
             let sealed =
-                sealer.seal_content(announced, threads(count), &patterned(real)[..], io::sink());
+                sealer.seal_content(announced, &threads(count), &patterned(real)[..], io::sink());
             assert!(
                 matches!(sealed, Err(CryptoError::SourceChanged)),
                 "{announced} of {real}"
@@ -598,7 +597,7 @@ fn a18_notices_a_source_that_changed_while_it_was_read() {
         }
     }
     assert!(matches!(
-        sealer.seal_content(1 << 43, threads(1), io::empty(), io::sink()),
+        sealer.seal_content(1 << 43, &threads(1), io::empty(), io::sink()),
         Err(CryptoError::TooLarge)
     ));
 }
@@ -639,10 +638,10 @@ fn a_failing_reader_or_writer_is_an_error_of_its_own_and_never_hangs() {
     let content = patterned(20_000_000);
     for count in [1, 2, 4] {
         for after in [0, 10, 1_100_000, 9_000_000] {
-            let read = sealer.seal_content(20_000_000, threads(count), Failing(after), io::sink());
+            let read = sealer.seal_content(20_000_000, &threads(count), Failing(after), io::sink());
             assert!(matches!(read, Err(CryptoError::Io(_))), "reader");
             let written =
-                sealer.seal_content(20_000_000, threads(count), &content[..], Failing(after));
+                sealer.seal_content(20_000_000, &threads(count), &content[..], Failing(after));
             assert!(matches!(written, Err(CryptoError::Io(_))), "writer");
         }
     }
@@ -659,7 +658,7 @@ fn two_revisions_of_the_same_content_share_no_bytes_of_ciphertext() {
     let two = make_for(
         next,
         &content,
-        threads(1),
+        &threads(1),
         RevisionSecrets::generate(&mut rng(9)),
     );
     let same = one.object[PREFIX..]
@@ -681,14 +680,14 @@ proptest! {
         bit in 0_u8..8,
     ) {
         let content = patterned(len);
-        let made = make_for(at(), &content, threads(count), RevisionSecrets::generate(&mut rng(len as u8)));
+        let made = make_for(at(), &content, &threads(count), RevisionSecrets::generate(&mut rng(len as u8)));
         let reader = made.reader();
         let info = reader.open_info(&made.info).unwrap();
-        let opened = reader.open_content(&info, NonZeroUsize::new(count).unwrap(), &made.object[..], Vec::new());
+        let opened = reader.open_content(&info, &threads(count), &made.object[..], Vec::new());
         prop_assert!(opened.unwrap() == content);
         let mut flipped = made.object.clone();
         flipped[flip.index(made.object.len())] ^= 1 << bit;
-        prop_assert!(reader.open_content(&info, threads(count), &flipped[..], Vec::new()).is_err());
+        prop_assert!(reader.open_content(&info, &threads(count), &flipped[..], Vec::new()).is_err());
     }
 }
 

@@ -1,5 +1,5 @@
 use std::io::{self, Read, Write};
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use obhut_format::Hash;
 use obhut_format::tree::TreeBuilder;
@@ -7,6 +7,7 @@ use obhut_format::tree::TreeBuilder;
 use super::pipeline::{Steps, run};
 use super::seal::at_end;
 use super::stretch::{Cut, Stretch};
+use super::workers::Workers;
 use super::{CapsuleKey, Prefix};
 use crate::CryptoError;
 
@@ -39,16 +40,16 @@ pub(crate) struct Promise {
 
 /// Opens a capsule whose prefix was read; see `RevisionReader::open_content`.
 pub(crate) fn open<Q: Quarantine>(
-    key: &CapsuleKey,
+    key: CapsuleKey,
     prefix: Prefix,
     promise: &Promise,
-    threads: NonZeroUsize,
+    workers: &Workers,
     mut source: impl Read + Send,
     mut quarantine: Q,
 ) -> Result<Q::Kept, CryptoError> {
     let true_bytes = promise.true_bytes;
     let mut tree = TreeBuilder::new();
-    let cut = Cut::new(key.header.padded_bytes, threads);
+    let cut = Cut::new(key.header.padded_bytes, workers.threads());
     let count = cut.count();
     let steps = Steps {
         fill: |number, stretch: &mut Stretch| {
@@ -59,16 +60,16 @@ pub(crate) fn open<Q: Quarantine>(
             }
             Ok(())
         },
-        work: |stretch: &mut Stretch| {
-            stretch.open(key)?;
+        work: Arc::new(move |stretch: &mut Stretch| {
+            stretch.open(&key)?;
             expect_zeros_from(true_bytes, stretch)
-        },
+        }),
         drain: |stretch: &Stretch| {
             stretch.leaves().iter().for_each(|leaf| tree.append(*leaf));
             write_content(stretch, true_bytes, &mut quarantine)
         },
     };
-    run(count, threads, steps)?;
+    run(count, workers, steps)?;
     if tree.root() != promise.content_root {
         return Err(CryptoError::Damaged);
     }

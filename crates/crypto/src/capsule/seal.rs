@@ -1,5 +1,5 @@
 use std::io::{ErrorKind, Read, Write};
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use obhut_format::Hash;
 use obhut_format::capsule::CapsuleHeader;
@@ -7,6 +7,7 @@ use obhut_format::tree::TreeBuilder;
 
 use super::pipeline::{Steps, run};
 use super::stretch::{Cut, Stretch};
+use super::workers::Workers;
 use super::{CapsuleKey, Prefix};
 use crate::CryptoError;
 
@@ -24,15 +25,16 @@ pub struct SealedCapsule {
 
 /// Seals `true_bytes` from the source; see `RevisionSealer::seal_content`.
 pub(crate) fn seal(
-    key: &CapsuleKey,
+    key: CapsuleKey,
     prefix: Prefix,
     true_bytes: u64,
-    threads: NonZeroUsize,
+    workers: &Workers,
     mut source: impl Read + Send,
     mut sink: impl Write,
 ) -> Result<SealedCapsule, CryptoError> {
     let (mut leaves, mut tree) = (Vec::new(), TreeBuilder::new());
-    let cut = Cut::new(key.header.padded_bytes, threads);
+    let header = key.header;
+    let cut = Cut::new(header.padded_bytes, workers.threads());
     let count = cut.count();
     let steps = Steps {
         fill: |number, stretch: &mut Stretch| {
@@ -43,17 +45,17 @@ pub(crate) fn seal(
             }
             Ok(())
         },
-        work: |stretch: &mut Stretch| stretch.seal(key),
+        work: Arc::new(move |stretch: &mut Stretch| stretch.seal(&key)),
         drain: |stretch: &Stretch| {
             leaves.extend_from_slice(stretch.leaves());
             stretch.leaves().iter().for_each(|leaf| tree.append(*leaf));
             sink.write_all(stretch.bytes()).map_err(CryptoError::Io)
         },
     };
-    run(count, threads, steps)?;
+    run(count, workers, steps)?;
     sink.flush().map_err(CryptoError::Io)?;
     Ok(SealedCapsule {
-        header: key.header,
+        header,
         content_root: tree.root(),
         leaves,
     })

@@ -1,11 +1,10 @@
 //! A stretch of a capsule: a few leaves of consecutive chunks that one thread works on.
 
-use std::num::NonZeroUsize;
-
 use obhut_format::Hash;
 use obhut_format::capsule::{self, CHUNK_BYTES, LEAF_BYTES, LEAF_CHUNKS, PREFIX_BYTES};
 use obhut_format::tree::leaf_hash;
 use obhut_suite::{CHUNK, SEALED_CHUNK, TAG};
+use zeroize::Zeroize;
 
 use super::{CapsuleKey, Prefix};
 use crate::CryptoError;
@@ -24,9 +23,9 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    pub(crate) fn new(padded_bytes: u64, threads: NonZeroUsize) -> Self {
+    pub(crate) fn new(padded_bytes: u64, threads: usize) -> Self {
         let leaves = capsule::chunk_count(padded_bytes).div_ceil(LEAF_CHUNKS);
-        let shares = STRETCHES_PER_THREAD.saturating_mul(threads.get() as u64);
+        let shares = STRETCHES_PER_THREAD.saturating_mul(threads as u64);
         let stretch_chunks = (leaves / shares).clamp(1, MAX_LEAVES) * LEAF_CHUNKS;
         Self {
             padded_bytes,
@@ -48,6 +47,13 @@ pub(crate) struct Stretch {
     body_at: usize,
     first_chunk: u64,
     leaves: Vec<Hash>,
+}
+
+/// Opened content goes no further than this, unless it was handed out.
+impl Drop for Stretch {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 impl Stretch {

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use obhut_crypto::{
     ManifestTerms, RevisionReader, RevisionRef, RevisionSealer, RevisionSecrets, SealedCapsule,
+    Workers,
 };
 use obhut_format::content::ContentInfo;
 use obhut_format::manifest::Manifest;
@@ -55,8 +56,8 @@ pub(crate) fn terms() -> ManifestTerms {
     }
 }
 
-pub(crate) fn threads(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).unwrap()
+pub(crate) fn threads(count: usize) -> Workers {
+    Workers::new(NonZeroUsize::new(count).unwrap())
 }
 
 pub(crate) fn rng(seed: u8) -> rand_chacha::ChaCha20Rng {
@@ -71,7 +72,7 @@ pub(crate) fn make(content: &[u8]) -> Made {
     make_for(
         at(),
         content,
-        threads(1),
+        &threads(1),
         RevisionSecrets::generate(&mut rng(7)),
     )
 }
@@ -79,14 +80,14 @@ pub(crate) fn make(content: &[u8]) -> Made {
 pub(crate) fn make_for(
     at: RevisionRef,
     content: &[u8],
-    threads: NonZeroUsize,
+    workers: &Workers,
     secrets: RevisionSecrets,
 ) -> Made {
     let journal = secrets.to_journal();
     let sealer = RevisionSealer::new(at, author(), secrets);
     let mut object = Vec::new();
     let capsule = sealer
-        .seal_content(content.len() as u64, threads, content, &mut object)
+        .seal_content(content.len() as u64, workers, content, &mut object)
         .unwrap();
     let info = ContentInfo {
         true_bytes: content.len() as u64,
