@@ -1,2 +1,55 @@
-//! Placeholder.
-fn main() {}
+//! Chores: `cargo xtask demo | test | bench | soak | bless`. No product code.
+
+#![allow(clippy::print_stdout, reason = "a command for people")]
+
+mod bench;
+mod bless;
+mod demo;
+mod postgres;
+mod run;
+mod soak;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Obhut workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run the benchmarks, or those whose package or name is given.
+    Bench(bench::Arguments),
+    /// Write the generated files again: documents, snapshots.
+    Bless(bless::Arguments),
+    /// Play the life of a document with the real programs.
+    Demo(demo::Arguments),
+    /// Run the random tests (`soak_…`) again and again with new seeds.
+    Soak(soak::Arguments),
+    /// Run all tests, with the services they need.
+    Test(test::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Bless(arguments) => bless::run(&arguments),
+        Chore::Demo(arguments) => demo::run(&arguments),
+        Chore::Soak(arguments) => soak::run(&arguments),
+        Chore::Test(arguments) => test::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask soak`
+
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use crate::postgres::{self, Server};
+use crate::run::{Result, cargo, must};
+use crate::tools::test_runner;
+
+/// How long, and from which seed.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// For how long new rounds are begun.
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
+    /// The first seed; each round derives the next. Drawn from the time unless given.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// What the tests read their seed from.
+const VARIABLE: &str = "OBHUT_SEED";
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let server = Server::start()?;
+    let mut seed = arguments.seed.unwrap_or_else(seed_from_time);
+    let started = Instant::now();
+    let mut rounds = 0;
+    while started.elapsed() < Duration::from_secs(arguments.minutes * 60) || rounds == 0 {
+        println!("round {}, seed {seed}", rounds + 1);
+        let mut tests = test_runner();
+        tests
+            .args([
+                "--workspace",
+                "--run-ignored=all",
+                "-E",
+                "test(/(^|::)soak_/)",
+            ])
+            .env(VARIABLE, seed.to_string())
+            .env(postgres::VARIABLE, server.url());
+        must(&mut tests)
+            .map_err(|error| format!("{error}; again with `cargo xtask soak --seed {seed}`"))?;
+        seed = ChaCha20Rng::seed_from_u64(seed).next_u64();
+        rounds += 1;
+    }
+    println!("{rounds} rounds passed");
+    Ok(())
+}
+
+fn seed_from_time() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
+}

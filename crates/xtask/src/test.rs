@@ -1,0 +1,61 @@
+//! `cargo xtask test`
+
+use crate::postgres::{self, Server};
+use crate::run::{Result, cargo, must};
+use crate::tools::test_runner;
+
+/// How to run the tests.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Without services: what needs PostgreSQL is skipped with a printed line.
+    #[arg(long)]
+    fast: bool,
+    /// What the test runner gets besides, such as `-p obhut-store` or a test's name.
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    // End-to-end tests run the built programs.
+    must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let server = if arguments.fast {
+        None
+    } else {
+        Some(Server::start()?)
+    };
+    let mut tests = test_runner();
+    tests.args(scope(&arguments.rest));
+    let mut documentation = cargo();
+    documentation.args(["test", "--quiet", "--workspace", "--doc"]);
+    for command in [&mut tests, &mut documentation] {
+        match &server {
+            Some(server) => command.env(postgres::VARIABLE, server.url()),
+            None => command.env_remove(postgres::VARIABLE),
+        };
+    }
+    must(&mut tests)?;
+    if arguments.rest.is_empty() {
+        must(&mut documentation)?;
+    }
+    println!(
+        "tests passed{}",
+        if arguments.fast {
+            ", without PostgreSQL"
+        } else {
+            ""
+        }
+    );
+    Ok(())
+}
+
+/// The whole workspace unless packages are named.
+fn scope(rest: &[String]) -> Vec<&str> {
+    let named = rest
+        .iter()
+        .any(|word| word.starts_with("-p") || word.starts_with("--package"));
+    let whole = (!named).then_some("--workspace");
+    whole
+        .into_iter()
+        .chain(rest.iter().map(String::as_str))
+        .collect()
+}

@@ -1,0 +1,60 @@
+//! Programs the chores need and install when they are missing.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::run::{Result, cargo, must, output};
+
+/// `cargo nextest run`, or `cargo test` where nextest can be neither found nor installed.
+pub(crate) fn test_runner() -> Command {
+    let mut runner = cargo();
+    runner.env("PATH", path());
+    if !has_nextest() {
+        println!("cargo-nextest is missing; installing it once takes some minutes");
+        if let Err(error) = install("cargo-nextest") {
+            println!("{error}; going on with cargo test");
+        }
+    }
+    if has_nextest() {
+        runner.args(["nextest", "run"]);
+    } else {
+        runner.arg("test");
+    }
+    runner
+}
+
+fn has_nextest() -> bool {
+    let mut asked = cargo();
+    asked.env("PATH", path()).args(["nextest", "--version"]);
+    output(&mut asked).is_ok()
+}
+
+/// Builds a program of crates.io into the tools folder. Outside the workspace, because its pinned
+/// toolchain may be too old for the newest version.
+fn install(program: &str) -> Result<()> {
+    let mut command = cargo();
+    command
+        .current_dir(std::env::temp_dir())
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO_TARGET_DIR")
+        .args(["install", "--locked", "--root"])
+        .arg(folder())
+        .arg(program);
+    must(&mut command)
+}
+
+/// Where tools are kept: `$XDG_CACHE_HOME/obhut/tools`.
+fn folder() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+    cache.unwrap_or_else(home).join("obhut/tools")
+}
+
+/// The search path with the tools folder in it.
+fn path() -> OsString {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&old).collect();
+    folders.push(folder().join("bin"));
+    std::env::join_paths(folders).unwrap_or(old)
+}
