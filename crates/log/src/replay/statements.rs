@@ -10,6 +10,9 @@ use super::authority::{Author, verify_device};
 use super::directory::{Directory, quorum};
 use super::error::ReplayError;
 
+/// Longest origin prefix of a vault, so that every log's origin fits the 255 bytes of C2SP.
+const MAX_ORIGIN: usize = 200;
+
 impl Directory {
     pub(super) fn apply_statement(
         &mut self,
@@ -56,6 +59,9 @@ impl Directory {
         let pinned = card.vault == self.vault && card.records_key == self.records_key;
         if !same || !pinned || card.version != version {
             return Err(ReplayError::CardMismatch);
+        }
+        if card.origin.is_empty() || card.origin.len() > MAX_ORIGIN {
+            return Err(ReplayError::NotSensible);
         }
         obhut_suite::KeyBundle::parse(card.root.as_bytes()).map_err(|_| ReplayError::KeyRefused)?;
         quorum(card, &card.records_origin(), &card.records_key)?;

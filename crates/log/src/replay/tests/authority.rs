@@ -54,6 +54,10 @@ fn f30_refuses_a_card_of_another_vault_key_or_signer() {
     other_root.root = bundle(&identity(1));
     let refused = world.by_root(Event::Card(Box::new(other_root)));
     assert_eq!(refused, Err(ReplayError::NotAuthorised));
+    let mut endless = good.clone();
+    endless.origin = "a".repeat(201);
+    let refused = world.by_root(Event::Card(Box::new(endless)));
+    assert_eq!(refused, Err(ReplayError::NotSensible));
     let mut later = good.clone();
     later.version = 2;
     assert_eq!(

@@ -6,6 +6,10 @@ use obhut_format::release::{Feed, FeedEntry};
 use obhut_format::{Blob, Cbor, PersonId, VaultId};
 use obhut_suite::{NoteKey, Secret};
 
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
 use super::world::{Actor, CASE, ORIGIN, VAULT, World, person_label};
 use crate::leaf::{Core, Flags, Recs};
 use crate::note::{NoteKeyType, NoteSigner};
@@ -391,5 +395,21 @@ fn an_access_shard_is_replayed_without_payloads() {
         let mut replayer = start.clone();
         assert!(replayer.apply_feed(&feed).is_err());
         assert_eq!(replayer.size(), 0);
+    }
+}
+
+static FOUNDING: LazyLock<Vec<u8>> = LazyLock::new(|| World::founded().feed(0).to_bytes());
+
+proptest! {
+    #[test]
+    fn no_flipped_byte_of_a_feed_is_replayed_or_panics(at in any::<usize>(), flip in 1_u8..) {
+        let mut bytes = FOUNDING.clone();
+        let at = at % bytes.len();
+        bytes[at] ^= flip;
+        // Unknown signature lines of a note are ignored, as C2SP demands; everything else counts.
+        if let Ok(feed) = Feed::from_bytes(&bytes) {
+            prop_assert!(replay(&feed).is_err());
+        }
+        prop_assert!(Replayer::from_bytes(&bytes).is_err());
     }
 }
