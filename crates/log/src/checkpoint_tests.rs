@@ -80,6 +80,28 @@ fn verifies_a_checkpoint_published_by_others() {
 }
 
 #[test]
+fn signs_the_bytes_that_a_reader_of_others_has_verified() {
+    let root = BASE64
+        .decode(b"B1kWeg+Y416ALUb/fH0p0sPwOmOiVt62q7/zV6kbY7E=")
+        .unwrap();
+    let head = Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size: 70_000,
+        root: root.try_into().unwrap(),
+    };
+    let mut signed = SignedCheckpoint::sign(head, &log()).unwrap();
+    let key = NoteKey::from_seed(&Secret::new([2; 32]));
+    let witness = NoteSigner::new("witness.example/w1", NoteKeyType::Cosigner, key).unwrap();
+    signed.cosign(&witness, 1_700_000_000).unwrap();
+    let expected = "vault.example/records\n70000\nB1kWeg+Y416ALUb/fH0p0sPwOmOiVt62q7/zV6kbY7E=\n\n\
+        \u{2014} vault.example/records jRNizbQQthxz+gSQeMYlIhudajF/6/IfyS2g/v+dpHyikrpAuABpHFK2r2oNtAHBkcoZT5Se70ODPEcUBsMWLlNN3AE=\n\
+        \u{2014} witness.example/w1 3xwKNQAAAABlU/EAuDY3NnpLP7zAmMyIBtrvU7vvYiHDojDHbhAKXcZfhigss3buJUlINdmQGCGIXOpkAxzryp90guJ8yBbYfebhBw==\n";
+    assert_eq!(signed.to_string(), expected);
+    let vkey = "vault.example/records+8d1362cd+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
+    assert_eq!(log().verifier().to_string(), vkey);
+}
+
+#[test]
 fn c03_needs_the_threshold_of_distinct_witnesses() {
     let mut signed = SignedCheckpoint::sign(head(5), &log()).unwrap();
     assert_eq!(quorum(1).verify(&signed), Err(LogError::NoQuorum));

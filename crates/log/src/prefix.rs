@@ -384,6 +384,17 @@ mod tests {
         assert!(longer.verify(&key, &tree.root()).is_err());
     }
 
+    #[test]
+    fn a_leaf_that_stands_where_its_key_does_not_lead_proves_nothing() {
+        let (astray, sibling) = ([0xff; 32], [7; 32]);
+        let root = inner_hash(&leaf_hash(&astray, &[1; 32]), &sibling);
+        let proof = PrefixProof {
+            siblings: vec![sibling],
+            end: PrefixEnd::Other(astray, [1; 32]),
+        };
+        assert_eq!(proof.verify(&[0; 32], &root), Err(LogError::MapMismatch));
+    }
+
     proptest! {
         #[test]
         fn the_tree_is_the_definition_whatever_the_order(

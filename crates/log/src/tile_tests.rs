@@ -82,6 +82,34 @@ fn a_tree_of_70_000_leaves_has_the_tiles_of_the_specification() {
     assert_eq!(names, ["tile/0/000", "tile/1/000.p/1", "tile/entries/000"]);
 }
 
+/// The files of this log and the checkpoint in `checkpoint_tests.rs` were read and verified with
+/// version 0.2.0 of Cloudflare's `tlog_tiles` and `signed_note`, a port of Go's sumdb: tree, inclusion
+/// and consistency proofs agreed both ways. These are the bytes they verified.
+#[test]
+fn writes_the_bytes_that_a_reader_of_others_has_verified() {
+    let mut writer = TileWriter::new();
+    for index in 0..70_000_u64 {
+        writer.append(&index.to_be_bytes()).unwrap();
+    }
+    let root = data_encoding::BASE64.encode(&writer.root());
+    assert_eq!(root, "B1kWeg+Y416ALUb/fH0p0sPwOmOiVt62q7/zV6kbY7E=");
+    let mut files: Vec<(String, Vec<u8>)> = writer
+        .flush()
+        .into_iter()
+        .map(|file| (file.path.to_string(), file.bytes))
+        .collect();
+    files.sort();
+    let named = files
+        .iter()
+        .map(|(path, bytes)| [path.as_bytes(), b"\0", bytes].concat());
+    let all = tree::root_of(named);
+    assert_eq!(files.len(), 551);
+    assert_eq!(
+        data_encoding::HEXLOWER.encode(&all),
+        "6044e3e8e525ad8b5410330e54a95930b1564d64316f72a5da1c9f7bcac0fb9e"
+    );
+}
+
 #[test]
 fn refuses_other_spellings_of_a_path() {
     for bad in [

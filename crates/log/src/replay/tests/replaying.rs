@@ -3,6 +3,7 @@
 use obhut_format::batch::RecordPayload;
 use obhut_format::entry::LeafType;
 use obhut_format::release::{Feed, FeedEntry};
+use obhut_format::statement::{CaseClosed, Event, GrantRevoked};
 use obhut_format::{Blob, Cbor, PersonId, VaultId};
 use obhut_suite::{NoteKey, Secret};
 
@@ -10,7 +11,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::world::{Actor, CASE, ORIGIN, VAULT, World, person_label};
+use super::world::{Actor, CASE, ORIGIN, VAULT, World, document_grant, person_label};
 use crate::leaf::{Core, Flags, Recs};
 use crate::note::{NoteKeyType, NoteSigner};
 use crate::replay::{AccessReplayer, LogTail, ReplayError, Replayer, claimed_head};
@@ -291,6 +292,13 @@ fn an_extension_counts_only_with_a_signed_head() {
 fn a_kept_replay_goes_on_where_it_stood() {
     let mut world = world();
     let worker = Actor::new(20);
+    let (granted, _) = world.grant(&worker, document_grant(&worker, 1, worker.kid()));
+    world.log(&granted).unwrap();
+    let revoked = GrantRevoked {
+        case: CASE,
+        grant_hash: [0x77; 32],
+    };
+    world.by(&worker, Event::GrantRevoked(revoked)).unwrap();
     let mut replayer = replay(&world.feed(0)).unwrap();
     let manifests = [5, 6].map(|number| world.manifest(&worker, number));
     let payloads = world.documents(&worker, &manifests);
@@ -302,13 +310,11 @@ fn a_kept_replay_goes_on_where_it_stood() {
     let mut resumed = Replayer::from_bytes(&kept).unwrap();
     assert_eq!(resumed.to_bytes(), kept);
     world.log(&payloads[2]).unwrap();
-    let closed = obhut_format::statement::CaseClosed {
+    let closed = CaseClosed {
         case: CASE,
         on: "2026-11-23".to_owned(),
     };
-    world
-        .by(&worker, obhut_format::statement::Event::CaseClosed(closed))
-        .unwrap();
+    world.by(&worker, Event::CaseClosed(closed)).unwrap();
     assert_eq!(resumed.apply_feed(&world.feed(0), person_label), Ok(()));
     replayer.apply_feed(&world.feed(0), person_label).unwrap();
     assert_eq!(resumed.to_bytes(), replayer.to_bytes());
@@ -396,6 +402,32 @@ fn an_access_shard_is_replayed_without_payloads() {
         assert!(replayer.apply_feed(&feed).is_err());
         assert_eq!(replayer.size(), 0);
     }
+}
+
+#[test]
+fn no_log_takes_an_entry_older_than_its_last() {
+    let mut tail = LogTail::new("vault.example/access/std/2026q4");
+    let label = Label::from_bytes([1; 32]);
+    access_entry(&mut tail, LeafType::Access, &[label]);
+    let older = Core {
+        kind: u8::try_from(LeafType::Access.code()).unwrap(),
+        flags: Flags::NONE,
+        time_ms: 999,
+        commitment: [1; 32],
+        payload_hash: [2; 32],
+    };
+    let before = tail.checkpoint();
+    let refused = tail.append(&older, &[(label, None)]);
+    assert_eq!(refused, Err(LogError::TimeBackwards));
+    assert_eq!(tail.checkpoint(), before);
+    let twice = tail.append(
+        &Core {
+            time_ms: 2_000,
+            ..older
+        },
+        &[(label, None), (label, None)],
+    );
+    assert_eq!(twice, Err(LogError::LabelTwice));
 }
 
 static FOUNDING: LazyLock<Vec<u8>> = LazyLock::new(|| World::founded().feed(0).to_bytes());
