@@ -46,13 +46,14 @@ impl Gate {
 
     async fn replay_records(&self, state: &mut VaultState, feed: Feed) -> Result<u64, Refusal> {
         let labels = self.labels_of_feed(state, &feed).await?;
-        let founding = state.directory().card().is_none();
+        let known = state.directory().card().map(|card| card.version);
         let (replayer, feed) = follow_records(state.records.clone(), feed, labels).await?;
         let card = replayer.directory().card();
-        if founding && let Some(card) = card {
+        if let Some(card) = card.filter(|card| Some(card.version) != known) {
             self.verify_card(state, card, &replayer)?;
         }
-        let root = card.map(|card| card.root.kid()).filter(|_| founding);
+        let root = card.map(|card| card.root.kid());
+        let root = root.filter(|_| state.enrolled.root.is_none());
         let claims = claims_of(&feed)?;
         let db = &self.stores.first;
         let claims = registrations::fitting(db, state.vault, claims).await?;
@@ -106,7 +107,8 @@ impl Gate {
         Ok(found)
     }
 
-    /// The founding card is the one this vault was enrolled for, and names this gatekeeper.
+    /// Every card, the first and each successor, is for the vault as enrolled and names this
+    /// gatekeeper.
     fn verify_card(
         &self,
         state: &VaultState,

@@ -67,7 +67,8 @@ impl Gate {
     /// be done comes back as `Refused`.
     pub async fn handle(&self, request: &[u8]) -> Vec<u8> {
         let answer = match GateRequest::from_bytes(request) {
-            Ok(request) => self.answer(request).await,
+            // Boxed: the largest request's state should not lie in every caller's.
+            Ok(request) => Box::pin(self.answer(request)).await,
             Err(_) => Err(Refusal::BadBytes),
         };
         let response = answer.unwrap_or_else(|refusal| {

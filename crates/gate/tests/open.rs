@@ -29,7 +29,7 @@ fn send<F: Future + Send>(future: F) -> F {
 async fn bytes_that_are_no_message_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::open(config(folder.path()), edge()).await.unwrap();
-    for bytes in [&b""[..], b"\xff\xff\xff", &[0x82; 300], &[0; 65_536]] {
+    for bytes in [&b""[..], b"\xff\xff\xff", &[0x82; 300], &vec![0; 65_536]] {
         let answer = send(gate.handle(bytes)).await;
         let GateResponse::Refused(refusal) = GateResponse::from_bytes(&answer).unwrap() else {
             panic!("not refused");

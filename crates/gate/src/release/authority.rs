@@ -1,13 +1,9 @@
 //! Who may have the shares of which objects now, by the gatekeeper's own replay.
 
 use obhut_format::act::Act;
-use obhut_format::batch::BatchKind;
-use obhut_format::context::sha256;
 use obhut_format::key::{Grant, GrantKind};
 use obhut_format::release::GrantProof;
 use obhut_format::statement::{CaseKind, Role};
-use obhut_format::tree::{leaf_hash, verify_inclusion};
-use obhut_format::{Cbor, Kid};
 use obhut_log::replay::Directory;
 
 use super::objects::Resolved;
@@ -54,13 +50,17 @@ fn authorise_citizen(
     proofs: &[GrantProof],
     now_us: u64,
 ) -> Result<(), Refusal> {
-    let person = directory.person(act.person).filter(|person| person.citizen);
-    let kid = person
-        .and_then(|person| person.current())
-        .map(|key| key.kid)
-        .ok_or(Refusal::Authority)?;
+    if !directory
+        .person(act.person)
+        .is_some_and(|person| person.citizen)
+    {
+        return Err(Refusal::Authority);
+    }
     for proof in proofs {
-        verify_grant(directory, act, proof, kid, now_us)?;
+        let holder = directory.verify_grant(proof, now_us);
+        if holder.ok() != Some(act.person) || proof.grant.role != act.role {
+            return Err(Refusal::GrantInvalid);
+        }
     }
     let covers = |object: &Resolved<'_>| {
         proofs
@@ -71,53 +71,6 @@ fn authorise_citizen(
         Ok(())
     } else {
         Err(Refusal::Authority)
-    }
-}
-
-fn verify_grant(
-    directory: &Directory,
-    act: &Act,
-    proof: &GrantProof,
-    kid: Kid,
-    now_us: u64,
-) -> Result<(), Refusal> {
-    let grant = &proof.grant;
-    let batch = directory.batch(&proof.batch).ok_or(Refusal::GrantInvalid)?;
-    let header = &batch.header;
-    let bytes = grant.to_bytes();
-    let leaf = leaf_hash(&bytes);
-    verify_inclusion(&leaf, proof.index, header.count, &proof.path, &header.root)
-        .map_err(|_| Refusal::GrantInvalid)?;
-    let live = header.kind == BatchKind::Grants
-        && (header.vault, header.case) == (act.vault, grant.case)
-        && grant.vault == act.vault
-        && grant.granter == header.signer_kid
-        && grant.recipient == kid
-        && grant.role == act.role
-        && grant.not_after_us.is_none_or(|until_us| now_us < until_us)
-        && !directory.is_grant_revoked(&sha256(&[&bytes]))
-        && granter_may(directory, act, grant);
-    if live {
-        Ok(())
-    } else {
-        Err(Refusal::GrantInvalid)
-    }
-}
-
-/// The replay checked that the signer was a caseworker of the unit, or owner or issuer of an own
-/// case. Only the grant shows to whom: out of an own case the issuer may grant to nobody but its owner.
-fn granter_may(directory: &Directory, act: &Act, grant: &Grant) -> bool {
-    let Some(case) = directory.case(grant.case) else {
-        return false;
-    };
-    let granter = directory
-        .person_of(grant.granter)
-        .map(|person| person.person);
-    match case.kind {
-        CaseKind::Agency => granter.is_some(),
-        CaseKind::Own => {
-            case.owner == Some(act.person) || (granter.is_some() && case.owner == granter)
-        }
     }
 }
 
