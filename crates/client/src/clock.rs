@@ -1,5 +1,11 @@
 //! Where time and randomness come from: everything below this crate takes both as arguments.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the edge: the one place that reads the clock and draws randomness"
+)]
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use getrandom::SysRng;

@@ -75,6 +75,7 @@ impl TestDb {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a name no other run has")]
 fn unique_name() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let nanos = SystemTime::now()

@@ -1,6 +1,6 @@
 //! One suite, run on both engines.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use obhut_sql::testing::TestDb;
 use obhut_sql::{Batch, Db, Engine, Kind, Migration, Options, Schema, SqlError, Value, sql};
