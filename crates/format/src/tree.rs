@@ -493,7 +493,10 @@ mod tests {
                 assert!(verify_inclusion(&other_leaf, index, size, &path, &root).is_err());
                 let mut longer = path.clone();
                 longer.push(root);
-                assert!(verify_inclusion(&leaf, index, size, &longer, &root).is_err());
+                assert_eq!(
+                    verify_inclusion(&leaf, index, size, &longer, &root),
+                    Err(TreeError::PathLength)
+                );
                 if let Some((_, shorter)) = path.split_last() {
                     assert!(verify_inclusion(&leaf, index, size, shorter, &root).is_err());
                     assert!(verify_inclusion(&leaf, index, size, &[], &root).is_err());
