@@ -13,10 +13,13 @@ use obhut_crypto::{
 };
 use obhut_format::capsule::{self, CHUNK_BYTES, LEAF_BYTES, PREFIX_BYTES, SEALED_CHUNK_BYTES};
 use obhut_format::content::ContentInfo;
+use obhut_format::context::Context;
 use obhut_format::manifest::Manifest;
 use obhut_format::tree::{leaf_hash, root};
 use obhut_format::{CaseId, DocumentId, Kid, VaultId};
-use obhut_suite::{Backend, ChunkCipher, Secret};
+use obhut_suite::{
+    Backend, ChunkCipher, Secret, hkdf_expand_secret, hkdf_expand_sha512, hkdf_extract_sha512,
+};
 use proptest::prelude::*;
 
 const CHUNK: usize = CHUNK_BYTES as usize;
@@ -402,36 +405,46 @@ fn a14_refuses_unknown_suites_paddings_and_reserved_bits() {
     }
 }
 
-/// The chunk cipher, as any reader of the revision can derive it.
-fn insider(made: &Made) -> ChunkCipher {
+/// The content key, as any reader of the revision can derive it.
+fn insider_key(made: &Made) -> Secret<32> {
     let secrets = made.secrets();
+    let share = secrets.share.secret();
     // EXPOSE: test keys, to play the insider.
-    let prk = obhut_suite::hkdf_extract_sha512(
-        &secrets.share.secret().expose()[..32],
-        secrets.access.secret().expose(),
-    );
-    let context = [
-        b"obhut/dek/v1\0".as_slice(),
-        &at().vault.0,
-        &at().document.0,
-        &at().revision.to_be_bytes(),
-    ]
-    .concat();
+    let prk = hkdf_extract_sha512(&share.expose()[..32], secrets.access.secret().expose());
+    let (vault, document) = (at().vault.0, at().document.0);
+    let revision = at().revision.to_be_bytes();
     // EXPOSE: as above.
-    let dek: Secret<32> = obhut_suite::hkdf_expand_secret(prk.expose(), &[&context]);
-    let context = made
-        .capsule
-        .header
-        .seal_context(at().case, made.manifest.author);
+    hkdf_expand_secret(
+        prk.expose(),
+        &[b"obhut/dek/v1\0", &vault, &document, &revision],
+    )
+}
+
+fn insider_context(made: &Made) -> Context {
+    let header = made.capsule.header;
+    header.seal_context(at().case, made.manifest.author)
+}
+
+fn insider(made: &Made) -> ChunkCipher {
     let (salt, commitment) = (&made.object[64..88], &made.object[88..120]);
     ChunkCipher::derive_committed(
         Backend::Ring,
-        &dek,
+        &insider_key(made),
         salt.try_into().unwrap(),
-        context.as_bytes(),
+        insider_context(made).as_bytes(),
         commitment.try_into().unwrap(),
     )
     .unwrap()
+}
+
+/// The AES key beneath, after the specification of chunked encryption.
+fn insider_chunk_key(made: &Made) -> [u8; 32] {
+    let label = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
+    let context = insider_context(made);
+    let info = [label, &made.object[64..88], context.as_bytes()];
+    // EXPOSE: a test key.
+    let okm: [u8; 76] = hkdf_expand_sha512(insider_key(made).expose(), &info);
+    okm[..32].try_into().unwrap()
 }
 
 #[test]
@@ -459,23 +472,51 @@ fn a15_refuses_a_chunk_resealed_by_a_colluding_reader() {
     }
 }
 
+/// Product in the field of GCM (NIST SP 800-38D §6.3), bit by bit.
+fn gf_mul(x: u128, y: u128) -> u128 {
+    let (mut product, mut power) = (0, y);
+    for bit in (0..128).rev() {
+        if x >> bit & 1 == 1 {
+            product ^= power;
+        }
+        power = (power >> 1) ^ if power & 1 == 1 { 0xe1 << 120 } else { 0 };
+    }
+    product
+}
+
 #[test]
-fn a16_refuses_a_resealed_chunk_whose_tag_is_unchanged() {
-    // Whatever is forged under a known GCM key, tag unchanged or not, its ciphertext differs, and the
-    // leaf covers all of it: here the tag bytes are put back after forging, the chunk before is intact.
+fn a16_refuses_a_forged_chunk_whose_gcm_tag_is_unchanged() {
+    use aes_gcm::KeyInit;
+    use aes_gcm::aes::Aes256;
+    use aes_gcm::aes::cipher::BlockCipherEncrypt;
     let made = make(&patterned(3 * CHUNK));
-    let cipher = insider(&made);
+    // Whoever knows the key knows the hash key H. A change d in one block is undone in the tag by
+    // the change d * H in the next.
+    let mut hash_key = [0; 16].into();
+    // EXPOSE: a test key, to play the insider.
+    let chunk_key = insider_chunk_key(&made);
+    Aes256::new_from_slice(&chunk_key)
+        .unwrap()
+        .encrypt_block(&mut hash_key);
+    let change = u128::from_be_bytes(*b"forged by reader");
+    let undo = gf_mul(change, u128::from_be_bytes(hash_key.into()));
     let mut object = made.object.clone();
-    let slot = &mut object[PREFIX..][..SLOT];
-    let tag = slot[CHUNK..].to_vec();
-    cipher.open_chunk_in_place(0, slot).unwrap()[0] ^= 1;
-    cipher.seal_chunk_in_place(0, slot).unwrap();
-    slot[CHUNK..].copy_from_slice(&tag);
-    assert!(is_damaged(&open(&made, &object)));
-    assert_ne!(
-        leaf_hash(&object),
-        made.capsule.leaves[0],
-        "the leaf sees it without the AEAD"
+    for (at, change) in [(PREFIX + 160, change), (PREFIX + 176, undo)] {
+        for (byte, mask) in object[at..at + 16].iter_mut().zip(change.to_be_bytes()) {
+            *byte ^= mask;
+        }
+    }
+    let mut chunk = object[PREFIX..PREFIX + SLOT].to_vec();
+    assert_eq!(
+        chunk[CHUNK..],
+        made.object[PREFIX + CHUNK..PREFIX + SLOT],
+        "the tag is the old one"
+    );
+    let forged = insider(&made).open_chunk_in_place(0, &mut chunk).unwrap();
+    assert!(forged[..] != patterned(CHUNK), "the AEAD takes it");
+    assert!(
+        is_damaged(&open(&made, &object)),
+        "the author's root does not"
     );
 }
 
