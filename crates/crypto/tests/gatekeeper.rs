@@ -225,9 +225,32 @@ fn accepts_a_receipt_for_exactly_this_deposit_by_this_gatekeeper() {
     );
     assert!(verify_deposit_receipt(&gate.receipt(&other), &by, &deposit).is_err());
     assert!(verify_deposit_receipt(&receipt, &device.public(), &deposit).is_err());
+    let (resealed, mut receipt_of_other_bytes) = (seal(1, &mut rng), receipt.clone());
+    receipt_of_other_bytes.signature = gate.receipt(&resealed).signature;
+    assert!(verify_deposit_receipt(&gate.receipt(&resealed), &by, &deposit).is_err());
+    assert!(verify_deposit_receipt(&receipt_of_other_bytes, &by, &deposit).is_err());
     let mut later = receipt.clone();
     later.receipt.register_by_us += 1;
     assert!(verify_deposit_receipt(&later, &by, &deposit).is_err());
+}
+
+fn receipt_for(gate: &Gate, act: &Hash, shares: &[ReleasedShare]) -> (Vec<u8>, [u8; 64]) {
+    let receipt = ReleaseReceipt {
+        vault: at().vault,
+        act: *act,
+        root: root_of(shares.iter().map(Cbor::to_bytes)),
+        count: shares.len() as u64,
+        seq: 1,
+        head: [1; 32],
+        time_us: 5,
+        records_size: 9,
+    }
+    .to_bytes();
+    let signature = *gate
+        .signing
+        .sign(Label::new(RELEASE_RECEIPT_LABEL), &receipt)
+        .as_bytes();
+    (receipt, signature)
 }
 
 fn release(gate: &Gate, act: &Hash, epk: &XwingSeed, secrets: &[(ShareId, Vec<u8>)]) -> Release {
@@ -250,21 +273,7 @@ fn release(gate: &Gate, act: &Hash, epk: &XwingSeed, secrets: &[(ShareId, Vec<u8
                 .into(),
         })
         .collect();
-    let receipt = ReleaseReceipt {
-        vault: at().vault,
-        act: *act,
-        root: root_of(shares.iter().map(Cbor::to_bytes)),
-        count: shares.len() as u64,
-        seq: 1,
-        head: [1; 32],
-        time_us: 5,
-        records_size: 9,
-    }
-    .to_bytes();
-    let signature = *gate
-        .signing
-        .sign(Label::new(RELEASE_RECEIPT_LABEL), &receipt)
-        .as_bytes();
+    let (receipt, signature) = receipt_for(gate, act, &shares);
     Release {
         receipt: receipt.into(),
         signature,
@@ -299,6 +308,11 @@ fn opens_a_release_of_this_act_and_nothing_before_its_receipt_is_checked() {
     assert!(open_release(&good, &by, VaultId([9; 16]), &act, &epk).is_err());
     let stranger = DeviceKey::generate(&mut rng(5)).public();
     assert!(open_release(&good, &stranger, at().vault, &act, &epk).is_err());
+    // Shares sealed for this act under the receipt of another.
+    let mut borrowed = good.clone();
+    let (receipt, signature) = receipt_for(&gate, &[8; 32], &good.shares);
+    (borrowed.receipt, borrowed.signature) = (receipt.into(), signature);
+    assert!(open_release(&borrowed, &by, at().vault, &act, &epk).is_err());
     let mut swapped = good.clone();
     swapped.shares.swap(0, 1);
     assert!(open_release(&swapped, &by, at().vault, &act, &epk).is_err());

@@ -18,7 +18,7 @@ use obhut_crypto::{
     sign_statement, unwrap_access_key, unwrap_earlier_case_key, unwrap_lambda,
     verify_rotation_proof, verify_statement, wrap_access_key, wrap_earlier_case_key, wrap_lambda,
 };
-use obhut_format::batch::{BatchKind, RegisterItem};
+use obhut_format::batch::{BatchKind, RegisterItem, SignedBatch};
 use obhut_format::content::{Card, ContentInfo, PersonEntry, RegisterEntry, SealedKind, UnitEntry};
 use obhut_format::context::sha256;
 use obhut_format::key::{
@@ -27,8 +27,8 @@ use obhut_format::key::{
 use obhut_format::person::KeyBundle;
 use obhut_format::share::content_secret_id;
 use obhut_format::statement::{
-    BundleRotated, CaseClosed, Event, PersonSigner, Role, SignedStatement, Signer, Statement,
-    UnitEpoch,
+    BundleRotated, CaseClosed, Event, PersonSigner, Role, STATEMENT_LABEL, SignedStatement, Signer,
+    Statement, UnitEpoch,
 };
 use obhut_format::tree::root_of;
 use obhut_format::{BatchId, CaseId, Cbor, DocumentId, Kid, PersonId, UnitId, VaultId};
@@ -384,6 +384,11 @@ fn b07_notices_hidden_stripped_and_exchanged_members() {
         check_memberships(&statement, &resealed).is_err(),
         "same member, other bytes"
     );
+    let renamed = UnitEpoch {
+        members: vec![Kid([9; 32]); 3],
+        ..statement.clone()
+    };
+    assert!(check_memberships(&renamed, &memberships).is_err());
     let mut more = memberships;
     more.push(seal(5));
     assert!(check_memberships(&statement, &more).is_err());
@@ -850,6 +855,16 @@ fn b18_b19_statements_count_only_with_both_halves_of_the_named_signer() {
     for half in &halves {
         assert!(verify_statement(half, &public(&one)).is_err());
     }
+    // Signed by oneself in another's name, and held against one's own keys.
+    let bytes = statement(&other).to_bytes();
+    let signature = one
+        .signer()
+        .sign(obhut_suite::Label::new(STATEMENT_LABEL), &bytes);
+    let impostor = SignedStatement {
+        statement: bytes.into(),
+        signature: signature.to_bytes().into(),
+    };
+    assert!(is_damaged(verify_statement(&impostor, &public(&one))));
     // A signature for another purpose does not count, whatever was signed.
     let bytes = statement(&one).to_bytes();
     let elsewhere = one
@@ -933,6 +948,16 @@ fn b20_an_item_counts_only_with_its_path_in_the_signed_batch() {
     let (mut grants, _) = sign_batch(&batch_terms(BatchKind::Grants), &items, &signer).unwrap();
     grants.header = signed.header.clone();
     assert!(VerifiedBatch::verify(&grants, &public(&signer)).is_err());
+    let mut header = signed.parse_header().unwrap();
+    header.signer_kid = other.kid();
+    let header = header.to_bytes();
+    let label = obhut_suite::Label::new("obhut/batch-documents/v1");
+    let signature = signer.signer().sign(label, &header).to_bytes();
+    let impostor = SignedBatch {
+        header: header.into(),
+        signature: signature.into(),
+    };
+    assert!(VerifiedBatch::verify(&impostor, &public(&signer)).is_err());
     for half in [0..64, 64..3373] {
         let mut stripped = signed.clone();
         stripped.signature.0[half].fill(0);
