@@ -1,0 +1,214 @@
+//! Case files: creating, re-keying, closing, reopening, naming subjects.
+
+use obhut_crypto::{
+    CaseEpochRef, CaseFileKey, CaseShare, GrantTerms, ShareToDeposit, grant_case_key,
+    wrap_earlier_case_key,
+};
+use obhut_format::act::{ActKind, ObjectRef, Reason};
+use obhut_format::content::RegisterEntry;
+use obhut_format::context::sha256;
+use obhut_format::key::Grant;
+use obhut_format::mutation::{BlindIndex, CaseLink, Mutation};
+use obhut_format::statement::{
+    CaseClosed, CaseCreated, CaseKey, CaseKind, CaseRekeyed, CaseReopened, Event, Role,
+    SubjectAdded,
+};
+use obhut_format::{CaseId, Cbor, ClassCode, Kid, PersonId, UnitId};
+
+use crate::ClientError;
+use crate::act::ActDraft;
+use crate::clock::{random_bytes, system_rng};
+use crate::transport::MutationRoute;
+use crate::vault::Vault;
+
+/// What a new case file is called and about.
+#[derive(Clone, Debug)]
+pub struct NewCase {
+    /// Its id; chosen by the client so that a repeat is recognised.
+    pub case: CaseId,
+    /// The unit.
+    pub unit: UnitId,
+    /// File reference and title.
+    pub entry: RegisterEntry,
+    /// Retention class.
+    pub class: ClassCode,
+    /// Persons it is about.
+    pub subjects: Vec<PersonId>,
+    /// Why it is created.
+    pub reason: Reason,
+}
+
+/// A fresh id for a case.
+pub fn new_case_id() -> CaseId {
+    CaseId(random_bytes())
+}
+
+impl Vault {
+    /// Creates a case file of a unit. Once this returns it stands in the log with quorum.
+    pub async fn create_case(&mut self, new: NewCase) -> Result<(), ClientError> {
+        let register = self.load_register_key(new.unit).await?;
+        let share = CaseShare::generate(&mut system_rng());
+        let kid = self.unlocked().kid();
+        let deposit = ShareToDeposit::of_case(self.id(), new.case, &share, kid);
+        let sealed = register.seal_case(new.case, 1, &share, &new.entry, &mut system_rng())?;
+        let key = CaseFileKey::generate(&mut system_rng());
+        let (stated, grant) = self.state_case_key(new.unit, new.case, 1, &key, None)?;
+        let tag = self.blind_index(new.unit, new.case, &new.entry.file_reference)?;
+        let event = CaseCreated {
+            case: new.case,
+            kind: CaseKind::Agency,
+            unit: new.unit,
+            owner: None,
+            class: new.class,
+            share_id: Some(share.share_id(self.id(), new.case)),
+            register_hash: Some(sha256(&[&sealed])),
+            key: Some(stated),
+            subjects: new.subjects.clone(),
+        };
+        self.deposit(&[deposit]).await?;
+        let mutation = Mutation {
+            case_grants: vec![grant],
+            blind_indexes: vec![tag],
+            ..Mutation::of(vec![self.state(Event::CaseCreated(event), Some(sealed))?])
+        };
+        let draft = case_act(ActKind::CreateCase, new.unit, new.case)
+            .because(new.reason)
+            .about(new.subjects);
+        self.submit(MutationRoute::Cases, draft, &mutation).await?;
+        Ok(())
+    }
+
+    /// Makes sure that the case's key is granted to the unit's epoch in force; writers refuse any other. After a
+    /// member left this gives the case a new key.
+    pub async fn renew_case_key(&mut self, case: CaseId) -> Result<(), ClientError> {
+        let found = self.case(case)?;
+        let (unit, epoch) = (found.unit, found.epoch());
+        let unit_epoch = found.current_key().map(|key| key.unit_epoch);
+        if found.kind == CaseKind::Own || unit_epoch == Some(self.unit_epoch(unit)?) {
+            return Ok(());
+        }
+        let earlier = self.load_case_key(case).await?;
+        let key = CaseFileKey::generate(&mut system_rng());
+        let link =
+            wrap_earlier_case_key(&key, self.id(), case, epoch, &earlier, &mut system_rng())?;
+        let (stated, grant) = self.state_case_key(unit, case, epoch + 1, &key, Some(&link))?;
+        let event = Event::CaseRekeyed(CaseRekeyed { case, key: stated });
+        let mutation = Mutation {
+            case_grants: vec![grant],
+            case_links: vec![CaseLink {
+                case,
+                epoch,
+                sealed: link.into(),
+            }],
+            ..Mutation::of(vec![self.state(event, None)?])
+        };
+        let draft = case_act(ActKind::ChangeCase, unit, case);
+        self.submit(MutationRoute::CaseChanges(case), draft, &mutation)
+            .await?;
+        Ok(())
+    }
+
+    /// Names a further person the case is about.
+    pub async fn add_subject(&mut self, case: CaseId, person: PersonId) -> Result<(), ClientError> {
+        if self.directory().person(person).is_none() {
+            return Err(ClientError::NotFound(format!(
+                "there is no person {person}"
+            )));
+        }
+        let event = Event::SubjectAdded(SubjectAdded { case, person });
+        self.change_case(case, event, vec![person]).await
+    }
+
+    /// Closes the case on a civil date (ISO 8601): its retention period may begin.
+    pub async fn close_case(&mut self, case: CaseId, on: &str) -> Result<(), ClientError> {
+        if on.parse::<jiff::civil::Date>().is_err() {
+            return Err(ClientError::Usage(format!(
+                "{on} is no date such as 2026-01-31"
+            )));
+        }
+        let on = on.to_owned();
+        self.change_case(case, Event::CaseClosed(CaseClosed { case, on }), Vec::new())
+            .await
+    }
+
+    /// Opens a closed case again.
+    pub async fn reopen_case(&mut self, case: CaseId) -> Result<(), ClientError> {
+        let event = Event::CaseReopened(CaseReopened { case });
+        self.change_case(case, event, Vec::new()).await
+    }
+
+    async fn change_case(
+        &mut self,
+        case: CaseId,
+        event: Event,
+        persons: Vec<PersonId>,
+    ) -> Result<(), ClientError> {
+        let unit = self.case(case)?.unit;
+        let mutation = Mutation::of(vec![self.state(event, None)?]);
+        let draft = case_act(ActKind::ChangeCase, unit, case).about(persons);
+        self.submit(MutationRoute::CaseChanges(case), draft, &mutation)
+            .await?;
+        Ok(())
+    }
+
+    /// Grants a case key to the unit's epoch in force, whose public key the log states.
+    fn state_case_key(
+        &self,
+        unit: UnitId,
+        case: CaseId,
+        epoch: u32,
+        key: &CaseFileKey,
+        link: Option<&[u8]>,
+    ) -> Result<(CaseKey, Grant), ClientError> {
+        let unit_epoch = self.unit_epoch(unit)?;
+        let unit_key = self.keyring()?.unit(unit, unit_epoch)?;
+        let at = CaseEpochRef {
+            vault: self.id(),
+            case,
+            epoch,
+        };
+        let terms = GrantTerms {
+            recipient: Kid(unit_key.id()),
+            public: &unit_key.public(),
+            granter: self.unlocked().kid(),
+            role: Role::CaseWorker,
+            not_after_us: None,
+        };
+        let grant = grant_case_key(&at, key, &terms, &mut system_rng())?;
+        let stated = CaseKey {
+            epoch,
+            unit_epoch,
+            ck_id: key.id(),
+            grant_hash: sha256(&[&grant.to_bytes()]),
+            link_hash: link.map(|link| sha256(&[link])),
+        };
+        Ok((stated, grant))
+    }
+
+    fn blind_index(
+        &self,
+        unit: UnitId,
+        case: CaseId,
+        reference: &str,
+    ) -> Result<BlindIndex, ClientError> {
+        let unit_epoch = self.unit_epoch(unit)?;
+        let key = self.keyring()?.unit(unit, unit_epoch)?;
+        Ok(BlindIndex {
+            unit,
+            unit_epoch,
+            case,
+            tag: key.blind_index(reference),
+        })
+    }
+}
+
+fn case_act(kind: ActKind, unit: UnitId, case: CaseId) -> ActDraft {
+    ActDraft::new(kind, Role::CaseWorker)
+        .in_unit(unit)
+        .about_case(case)
+        .on(vec![ObjectRef {
+            case,
+            document: None,
+            revision: 0,
+        }])
+}

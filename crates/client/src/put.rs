@@ -1,0 +1,452 @@
+//! Filing documents: seal while uploading, then deposit and register. Each step consumes the last.
+
+use std::fs::File;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use obhut_crypto::{
+    BatchTerms, CaseFileKey, CryptoError, ManifestTerms, RevisionRef, RevisionSealer,
+    RevisionSecrets, SealedCapsule, ShareToDeposit, sign_batch, wrap_access_key,
+};
+use obhut_format::act::{ActKind, ObjectRef, Reason};
+use obhut_format::batch::{BatchItem, BatchKind, RecordPayload, RegisterItem};
+use obhut_format::capsule::{object_bytes, padme};
+use obhut_format::content::{Card, ContentInfo};
+use obhut_format::context::sha256;
+use obhut_format::manifest::Manifest;
+use obhut_format::mutation::{DocumentRow, Mutation, MutationRecord};
+use obhut_format::share::{DepositReceipt, MAX_BATCH};
+use obhut_format::statement::{CaseKind, Role};
+use obhut_format::{BatchId, CaseId, DocumentId, Hash, ObjectId};
+use tokio::sync::mpsc;
+
+use crate::ClientError;
+use crate::act::ActDraft;
+use crate::clock::{now_us, random_bytes, system_rng};
+use crate::transport::{Endpoint, MutationRoute, StoredObject};
+use crate::vault::Vault;
+
+/// Pieces of a capsule in flight between sealing and sending; about 1 MiB each.
+const PIECES: usize = 3;
+/// A lost connection is tried again with fresh keys this many times.
+const ATTEMPTS: u32 = 3;
+
+/// What is filed, beside the content.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// Its id; for a further revision that of the document.
+    pub document: DocumentId,
+    /// Index card: title, date, kind, notes, path. The size is set from the source.
+    pub card: Card,
+    /// Media type such as `application/pdf`.
+    pub media_type: String,
+    /// File name as bytes.
+    pub file_name: Option<Vec<u8>>,
+}
+
+/// A fresh id for a document.
+pub fn new_document_id() -> DocumentId {
+    DocumentId(random_bytes())
+}
+
+/// The key and terms under which documents of one case are filed now.
+pub struct Filing {
+    case: CaseId,
+    epoch: u32,
+    class: obhut_format::ClassCode,
+    key: Option<CaseFileKey>,
+}
+
+/// A document whose capsule the vault holds, and nothing else yet: nobody can find or open it.
+#[must_use]
+pub struct Sealed {
+    manifest: Manifest,
+    card_hash: Hash,
+    row: DocumentRow,
+    share: ShareToDeposit,
+    true_bytes: u64,
+}
+
+impl Sealed {
+    /// The document.
+    pub fn document(&self) -> DocumentId {
+        self.manifest.document
+    }
+
+    /// The manifest to be signed.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+}
+
+/// A document that is stored: deposit receipt and registration in the log with quorum are there.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The document.
+    pub document: DocumentId,
+    /// The revision.
+    pub revision: u64,
+    /// Hash of the signed manifest.
+    pub manifest_hash: Hash,
+    /// Length of the content in bytes.
+    pub true_bytes: u64,
+    /// Length of the capsule in bytes.
+    pub object_bytes: u64,
+}
+
+impl Vault {
+    /// Prepares to file in a case: checks that it is open, renews its key where a member left, opens it.
+    pub async fn begin_filing(&mut self, case: CaseId) -> Result<Filing, ClientError> {
+        if self.case(case)?.is_closed() {
+            return Err(ClientError::Refused(
+                "the case file is closed; open it again first (`obhut case reopen`)".into(),
+            ));
+        }
+        self.renew_case_key(case).await?;
+        let own = self.case(case)?.kind == CaseKind::Own;
+        let key = if own {
+            None
+        } else {
+            Some(self.load_case_key(case).await?)
+        };
+        let found = self.case(case)?;
+        Ok(Filing {
+            case,
+            epoch: if own { 0 } else { found.epoch() },
+            class: found.class,
+            key,
+        })
+    }
+
+    /// Seals a file with fresh keys while it is uploaded; memory does not grow with its length. A file that
+    /// changes meanwhile is refused with [`CryptoError::SourceChanged`].
+    pub async fn seal_file(
+        &self,
+        filing: &Filing,
+        new: &NewDocument,
+        open: impl Fn() -> Result<File, ClientError>,
+    ) -> Result<Sealed, ClientError> {
+        let mut attempt = 1;
+        loop {
+            let secrets = RevisionSecrets::generate(&mut system_rng());
+            let object = ObjectId(random_bytes());
+            let sealed = self.seal_with(filing, new, open()?, secrets, object).await;
+            match sealed {
+                Err(ClientError::Unreachable { .. }) if attempt < ATTEMPTS => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// As [`Self::seal_file`] with given secrets and object id: an import repeats an unchanged source with the
+    /// same bytes. The secrets must never meet another content.
+    pub async fn seal_with(
+        &self,
+        filing: &Filing,
+        new: &NewDocument,
+        source: File,
+        secrets: RevisionSecrets,
+        object: ObjectId,
+    ) -> Result<Sealed, ClientError> {
+        let known = self.directory().document(new.document);
+        if known.is_some_and(|known| known.case != filing.case) {
+            return Err(ClientError::Usage(
+                "the document belongs to another case file".into(),
+            ));
+        }
+        let latest = known.and_then(|known| known.latest());
+        let at = RevisionRef {
+            vault: self.id(),
+            case: filing.case,
+            document: new.document,
+            revision: latest.map_or(1, |latest| latest.revision + 1),
+        };
+        let terms = ManifestTerms {
+            previous: latest.map_or([0; 32], |latest| latest.manifest_hash),
+            case_epoch: filing.epoch,
+            class: filing.class,
+            created_us: now_us(),
+        };
+        let sealer = RevisionSealer::new(at, self.unlocked().kid(), secrets);
+        let upload = upload(self.endpoint(), object, sealer, source).await?;
+        finish_sealing(filing, new, &terms, object, upload)
+    }
+
+    /// Deposits the shares and registers up to 1,024 sealed documents of one case in one signed batch. Only what
+    /// this returns counts as stored.
+    pub async fn register(
+        &mut self,
+        filing: &Filing,
+        sealed: Vec<Sealed>,
+        reason: Reason,
+    ) -> Result<Vec<Stored>, ClientError> {
+        if sealed.is_empty() || sealed.len() > MAX_BATCH {
+            return Err(ClientError::Usage(
+                "a batch has 1 to 1,024 documents".into(),
+            ));
+        }
+        let (shares, sealed): (Vec<_>, Vec<_>) = sealed.into_iter().map(split_share).unzip();
+        let (batch, receipt) = self.deposit(&shares).await?;
+        let terms = self.batch_terms(filing);
+        let stored = sealed.iter().map(stored).collect();
+        let objects = sealed.iter().map(object_ref).collect();
+        let mutation = self.registration(&terms, batch, &receipt, sealed)?;
+        let unit = self.case(filing.case)?.unit;
+        let draft = ActDraft::new(ActKind::FileDocuments, Role::CaseWorker)
+            .in_unit(unit)
+            .about_case(filing.case)
+            .on(objects)
+            .because(reason);
+        self.submit(MutationRoute::Documents, draft, &mutation)
+            .await?;
+        Ok(stored)
+    }
+
+    fn batch_terms(&self, filing: &Filing) -> BatchTerms {
+        BatchTerms {
+            kind: BatchKind::Documents,
+            vault: self.id(),
+            case: filing.case,
+            case_epoch: filing.epoch,
+            signer: self.person(),
+            time_us: now_us(),
+            batch: BatchId(random_bytes()),
+        }
+    }
+
+    fn registration(
+        &self,
+        terms: &BatchTerms,
+        deposit: BatchId,
+        receipt: &DepositReceipt,
+        sealed: Vec<Unshared>,
+    ) -> Result<Mutation, ClientError> {
+        let item = |sealed: &Unshared| RegisterItem {
+            manifest: sealed.manifest.to_bytes().to_vec().into(),
+            card_hash: sealed.card_hash,
+            deposit,
+            register_by_us: receipt.register_by_us,
+        };
+        let items: Vec<_> = sealed.iter().map(item).collect();
+        let (signed, items) = sign_batch(terms, &items, &self.unlocked().identity)?;
+        let document = |item: BatchItem| MutationRecord {
+            payload: RecordPayload::Document(item),
+            sealed: None,
+        };
+        let header = MutationRecord {
+            payload: RecordPayload::Batch(signed),
+            sealed: None,
+        };
+        let records = std::iter::once(header).chain(items.into_iter().map(document));
+        Ok(Mutation {
+            documents: sealed.into_iter().map(|sealed| sealed.row).collect(),
+            ..Mutation::of(records.collect())
+        })
+    }
+}
+
+/// A sealed document whose share is on its way to the gatekeeper.
+struct Unshared {
+    manifest: Manifest,
+    card_hash: Hash,
+    row: DocumentRow,
+    true_bytes: u64,
+}
+
+fn split_share(sealed: Sealed) -> (ShareToDeposit, Unshared) {
+    let rest = Unshared {
+        manifest: sealed.manifest,
+        card_hash: sealed.card_hash,
+        row: sealed.row,
+        true_bytes: sealed.true_bytes,
+    };
+    (sealed.share, rest)
+}
+
+fn stored(sealed: &Unshared) -> Stored {
+    Stored {
+        document: sealed.manifest.document,
+        revision: sealed.manifest.revision,
+        manifest_hash: sealed.manifest.hash(),
+        true_bytes: sealed.true_bytes,
+        object_bytes: sealed.manifest.object_bytes,
+    }
+}
+
+fn object_ref(sealed: &Unshared) -> ObjectRef {
+    ObjectRef {
+        case: sealed.manifest.case,
+        document: Some(sealed.manifest.document),
+        revision: sealed.manifest.revision,
+    }
+}
+
+/// What an upload leaves.
+struct Uploaded {
+    sealer: RevisionSealer,
+    capsule: SealedCapsule,
+    true_bytes: u64,
+}
+
+/// Sealing and sending run side by side, a few pieces apart.
+async fn upload(
+    endpoint: &Endpoint,
+    object: ObjectId,
+    sealer: RevisionSealer,
+    source: File,
+) -> Result<Uploaded, ClientError> {
+    let at = *sealer.at();
+    let before = Stamp::of(&source)?;
+    let object_bytes = object_bytes(padme(before.bytes));
+    let (sender, receiver) = mpsc::channel(PIECES);
+    let sealing = tokio::task::spawn_blocking(move || {
+        let sealed = seal_to_channel(&sealer, before, &source, sender);
+        (sealer, sealed)
+    });
+    let sending = endpoint.store_object(
+        object,
+        at.document,
+        at.revision,
+        object_bytes,
+        pieces(receiver),
+    );
+    let (sealed, sent) = tokio::join!(sealing, sending);
+    let (sealer, sealed) = sealed.map_err(|_| ClientError::integrity("sealing stopped"))?;
+    let (capsule, sent) = match (sealed, sent) {
+        // The sink broke because the vault refused: its reason is the one to tell.
+        (Err(CryptoError::Io(_)), Err(refused)) => return Err(refused),
+        (Err(failed), _) => return Err(failed.into()),
+        (Ok(_), Err(refused)) => return Err(refused),
+        (Ok(capsule), Ok(sent)) => (capsule, sent),
+    };
+    let expected = StoredObject {
+        content_root: capsule.content_root,
+        object_bytes,
+    };
+    if sent != expected {
+        return Err(ClientError::integrity(
+            "the vault received other bytes than were sealed",
+        ));
+    }
+    Ok(Uploaded {
+        sealer,
+        capsule,
+        true_bytes: before.bytes,
+    })
+}
+
+fn seal_to_channel(
+    sealer: &RevisionSealer,
+    before: Stamp,
+    source: &File,
+    sender: mpsc::Sender<std::io::Result<Bytes>>,
+) -> Result<SealedCapsule, CryptoError> {
+    let sink = ChannelSink(sender.clone());
+    let sealed = sealer.seal_content(before.bytes, seal_threads(), source, sink);
+    let sealed = sealed.and_then(|sealed| match Stamp::of(source) {
+        Ok(after) if after == before => Ok(sealed),
+        _ => Err(CryptoError::SourceChanged),
+    });
+    if sealed.is_err() {
+        // Breaks the upload off: the vault must not take a capsule its author does not stand behind.
+        let broken = std::io::Error::other("sealing failed");
+        let _ = sender.blocking_send(Err(broken));
+    }
+    sealed
+}
+
+/// Sealing threads: what the machine has, at most four.
+pub(crate) fn seal_threads() -> NonZeroUsize {
+    let four = NonZeroUsize::MIN.saturating_add(3);
+    std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |found| found.min(four))
+}
+
+/// By what a change of a file is noticed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &File) -> Result<Self, CryptoError> {
+        let about = file.metadata().map_err(CryptoError::Io)?;
+        Ok(Self {
+            bytes: about.len(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        })
+    }
+}
+
+struct ChannelSink(mpsc::Sender<std::io::Result<Bytes>>);
+
+impl Write for ChannelSink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
+            .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn pieces(
+    mut receiver: mpsc::Receiver<std::io::Result<Bytes>>,
+) -> impl Stream<Item = std::io::Result<Bytes>> {
+    futures_util::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+fn finish_sealing(
+    filing: &Filing,
+    new: &NewDocument,
+    terms: &ManifestTerms,
+    object: ObjectId,
+    upload: Uploaded,
+) -> Result<Sealed, ClientError> {
+    let sealer = &upload.sealer;
+    let info = ContentInfo {
+        true_bytes: upload.true_bytes,
+        media_type: new.media_type.clone(),
+        file_name: new.file_name.clone().map(Into::into),
+    };
+    let info = sealer.seal_info(&info)?;
+    let card = Card {
+        size_bytes: upload.true_bytes,
+        ..new.card.clone()
+    };
+    let card = sealer.seal_first_card(&card)?;
+    let manifest = sealer.manifest(&upload.capsule, &info, terms);
+    let secrets = sealer.secrets();
+    let wrap = match &filing.key {
+        Some(key) => Some(wrap_access_key(
+            key,
+            filing.epoch,
+            sealer.at(),
+            &secrets.access,
+            &mut system_rng(),
+        )?),
+        None => None,
+    };
+    Ok(Sealed {
+        share: ShareToDeposit::of_document(&manifest, &secrets.share)?,
+        card_hash: sha256(&[&card]),
+        row: DocumentRow {
+            document: manifest.document,
+            revision: manifest.revision,
+            object,
+            wrap: wrap.map(Into::into),
+            info: info.into(),
+            card: card.into(),
+        },
+        manifest,
+        true_bytes: upload.true_bytes,
+    })
+}
