@@ -4,6 +4,7 @@ mod command;
 mod context;
 mod ids;
 mod output;
+mod reason;
 mod stop;
 
 use std::process::ExitCode;

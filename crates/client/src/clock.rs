@@ -42,3 +42,11 @@ pub fn utc_text(time_us: u64) -> String {
             |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         )
 }
+
+/// Today's civil date in Germany, ISO 8601.
+pub fn today() -> String {
+    let micros = i64::try_from(now_us()).unwrap_or(0);
+    let stamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap_or(jiff::tz::TimeZone::UTC);
+    zone.to_datetime(stamp).date().to_string()
+}

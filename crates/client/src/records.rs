@@ -40,17 +40,22 @@ impl Records {
             (Some(replayer), Some(names)) if replayer.directory().vault() == card.vault => {
                 (replayer, names)
             }
-            _ => {
-                let origin = card.records_origin();
-                let empty = Replayer::new(card.vault, origin, card.records_key);
-                (empty, SealedNames::default())
-            }
+            _ => return Ok(Self::empty(card)),
         };
         Ok(Self {
             replayer,
             names,
             head: None,
         })
+    }
+
+    /// The log before its first record.
+    pub(crate) fn empty(card: &VaultCard) -> Self {
+        Self {
+            replayer: Replayer::new(card.vault, card.records_origin(), card.records_key),
+            names: SealedNames::default(),
+            head: None,
+        }
     }
 
     /// What the log says.
@@ -84,6 +89,21 @@ impl Records {
         card: &VaultCard,
         profile: &Profile,
     ) -> Result<(), ClientError> {
+        let known = self.replayer.size();
+        let text = self.replay(endpoint, card).await?;
+        profile.save(CHECKPOINT, text.as_bytes())?;
+        if self.replayer.size() != known {
+            self.save(profile)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::sync`] without keeping anything; gives the checkpoint's text.
+    pub(crate) async fn replay(
+        &mut self,
+        endpoint: &Endpoint,
+        card: &VaultCard,
+    ) -> Result<String, ClientError> {
         let mut extension = self.replayer.extend();
         let mut names = self.names.clone();
         let head = loop {
@@ -105,15 +125,10 @@ impl Records {
         check_card(replayer.directory(), card)?;
         let quorum = replayer.directory().records_quorum()?;
         let witnessed = quorum.verify_fresh(&head, now_us() / 1_000_000, MAX_AGE_S)?;
-        let grown = replayer.size() != self.replayer.size();
         self.replayer = replayer;
         self.names = names;
         self.head = Some(witnessed);
-        profile.save(CHECKPOINT, text.as_bytes())?;
-        if grown {
-            self.save(profile)?;
-        }
-        Ok(())
+        Ok(text)
     }
 
     pub(crate) fn save(&self, profile: &Profile) -> Result<(), ClientError> {

@@ -1,11 +1,17 @@
 //! One file per command: its arguments, the call of the client, what it prints.
 
 mod appoint;
+mod case;
+mod devices;
 mod dismiss;
+mod doctor;
 mod found;
+mod get;
 mod invite;
 mod join;
+mod put;
 mod status;
+mod subject;
 mod unit;
 
 use clap::Subcommand;
@@ -16,11 +22,20 @@ use crate::stop::Stop;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Appoint(appoint::Args),
+    #[command(subcommand)]
+    Case(case::Command),
+    #[command(subcommand)]
+    Devices(devices::Command),
     Dismiss(dismiss::Args),
+    Doctor(doctor::Args),
     Found(found::Args),
+    Get(get::Args),
     Invite(invite::Args),
     Join(join::Args),
+    Put(put::Args),
     Status(status::Args),
+    #[command(subcommand)]
+    Subject(subject::Command),
     #[command(subcommand)]
     Unit(unit::Command),
 }
@@ -29,11 +44,17 @@ impl Command {
     pub(crate) async fn run(self, context: &Context<'_>) -> Result<(), Stop> {
         match self {
             Self::Appoint(args) => appoint::run(context, args).await,
+            Self::Case(command) => case::run(context, command).await,
+            Self::Devices(command) => devices::run(context, command).await,
             Self::Dismiss(args) => dismiss::run(context, args).await,
+            Self::Doctor(args) => doctor::run(context, args).await,
             Self::Found(args) => found::run(context, args).await,
+            Self::Get(args) => get::run(context, args).await,
             Self::Invite(args) => invite::run(context, args).await,
             Self::Join(args) => join::run(context, args).await,
+            Self::Put(args) => put::run(context, args).await,
             Self::Status(args) => status::run(context, args).await,
+            Self::Subject(command) => subject::run(context, command).await,
             Self::Unit(command) => unit::run(context, command).await,
         }
     }

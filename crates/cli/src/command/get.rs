@@ -1,0 +1,153 @@
+use std::io::Write;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use obhut_client::{ClientError, DocumentId, Existing, OpenedRevision, Vault, WholeFile};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::output::Report;
+use crate::reason::ReasonArgs;
+use crate::stop::Stop;
+
+/// Up to here a document goes to standard output as a whole or not at all.
+const WHOLE_BYTES: u64 = 32 << 20;
+
+/// Open one document; the access log gets an entry before a key is used
+#[derive(clap::Args)]
+#[command(
+    after_help = "A file appears once every byte was verified, or not at all. On standard output large documents come\n\
+                  piece by piece, each verified; they are complete only if the command ends with 0.\n\n\
+                  Examples:\n  obhut get doc_… --purpose 'processing the application' --legal-basis '§ 1 Test Act' --output letter.pdf\n  \
+                  obhut get doc_… --range 0-99 --purpose … --legal-basis … > head"
+)]
+pub(crate) struct Args {
+    /// The document
+    #[arg(value_name = "DOCUMENT")]
+    document: DocumentId,
+    #[command(flatten)]
+    reason: ReasonArgs,
+    /// Which revision; the latest without it
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    revision: u64,
+    /// Bytes FIRST-LAST of the content, counted from 0, both included
+    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_range)]
+    range: Option<Range<u64>>,
+    /// Write to this file; to standard output without it
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Got {
+    document: String,
+    revision: u64,
+    title: String,
+    media_type: String,
+    size_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<String>,
+    file: String,
+}
+
+impl Report for Got {
+    fn text(&self) -> String {
+        format!(
+            "{}: {} ({}, {} bytes)",
+            self.file, self.title, self.media_type, self.size_bytes
+        )
+    }
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
+    let existing = if args.force {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    };
+    if let Some(path) = args.output.as_deref()
+        && existing == Existing::Keep
+        && path.symlink_metadata().is_ok()
+    {
+        let text = format!(
+            "{} exists already; add --force to replace it",
+            path.display()
+        );
+        return Err(ClientError::Usage(text).into());
+    }
+    let mut vault = context.connected_vault().await?;
+    let reason = args.reason.reason();
+    let opened = vault
+        .open_document(args.document, args.revision, reason)
+        .await?;
+    let Some(path) = args.output else {
+        return to_stdout(context, &vault, opened, args.range).await;
+    };
+    let mut report = Got {
+        document: args.document.to_string(),
+        revision: opened.manifest().revision,
+        title: opened.card.title.clone(),
+        media_type: opened.info.media_type.clone(),
+        size_bytes: opened.info.true_bytes,
+        author: opened.author.map(|author| author.to_string()),
+        file: path.display().to_string(),
+    };
+    match args.range {
+        None => vault.save_content(opened, &path, existing).await?,
+        Some(range) => {
+            let end = range.end.min(report.size_bytes);
+            report.size_bytes = end.saturating_sub(range.start);
+            let file = WholeFile::create(&path, 0o600)?;
+            let file = vault.write_range(opened, range, file).await?;
+            file.finish(existing)?;
+        }
+    }
+    context.output.report(&report)
+}
+
+async fn to_stdout(
+    context: &Context<'_>,
+    vault: &Vault,
+    opened: OpenedRevision,
+    range: Option<Range<u64>>,
+) -> Result<(), Stop> {
+    let true_bytes = opened.info.true_bytes;
+    if range.is_none() && true_bytes <= WHOLE_BYTES {
+        let content = vault.load_content(opened).await?;
+        return context.output.raw(&content);
+    }
+    let range = range.unwrap_or(0..true_bytes);
+    let mut out = vault.write_range(opened, range, std::io::stdout()).await?;
+    out.flush().map_err(Stop::Terminal)
+}
+
+fn parse_range(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || "use FIRST-LAST such as 0-99".to_owned();
+    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+    let first: u64 = first.parse().map_err(|_| wrong())?;
+    let last: u64 = last.parse().map_err(|_| wrong())?;
+    let end = last.checked_add(1).filter(|end| first < *end);
+    end.map(|end| first..end).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_counts_both_ends() {
+        assert_eq!(parse_range("0-99"), Ok(0..100));
+        assert_eq!(parse_range("7-7"), Ok(7..8));
+        for wrong in ["", "5", "9-3", "-4", "1-18446744073709551615", "a-b"] {
+            assert!(parse_range(wrong).is_err(), "{wrong}");
+        }
+    }
+}
