@@ -16,7 +16,6 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use crate::ClientError;
 use crate::act::ActDraft;
 use crate::open::{OpenedCard, OpenedCase, OpenedRevision};
-use crate::put::seal_threads;
 use crate::vault::Vault;
 use crate::whole_file::{Existing, WholeFile};
 
@@ -198,11 +197,10 @@ impl Vault {
     {
         let whole = 0..opened.manifest.object_bytes;
         let source = self.object_reader(&opened, whole);
+        let workers = self.workers();
         run_blocking(move || {
-            let threads = seal_threads();
-            opened
-                .reader
-                .open_content(&opened.info, threads, source, quarantine)
+            let reader = &opened.reader;
+            reader.open_content(&opened.info, &workers, source, quarantine)
         })
         .await
     }

@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use obhut_crypto::{
     BatchTerms, CaseFileKey, CryptoError, ManifestTerms, RevisionRef, RevisionSealer,
-    RevisionSecrets, SealedCapsule, ShareToDeposit, sign_batch, wrap_access_key,
+    RevisionSecrets, SealedCapsule, ShareToDeposit, Workers, sign_batch, wrap_access_key,
 };
 use obhut_format::act::{ActKind, ObjectRef, Reason};
 use obhut_format::batch::{BatchItem, BatchKind, RecordPayload, RegisterItem};
@@ -171,7 +171,7 @@ impl Vault {
             created_us: now_us(),
         };
         let sealer = RevisionSealer::new(at, self.unlocked().kid(), secrets);
-        let upload = upload(self.endpoint(), object, sealer, source).await?;
+        let upload = upload(self.endpoint(), self.workers(), object, sealer, source).await?;
         finish_sealing(filing, new, &terms, object, upload)
     }
 
@@ -294,6 +294,7 @@ struct Uploaded {
 /// Sealing and sending run side by side, a few pieces apart.
 async fn upload(
     endpoint: &Endpoint,
+    workers: Arc<Workers>,
     object: ObjectId,
     sealer: RevisionSealer,
     source: File,
@@ -303,7 +304,7 @@ async fn upload(
     let object_bytes = object_bytes(padme(before.bytes));
     let (sender, receiver) = mpsc::channel(PIECES);
     let sealing = tokio::task::spawn_blocking(move || {
-        let sealed = seal_to_channel(&sealer, before, &source, sender);
+        let sealed = seal_to_channel(&sealer, &workers, before, &source, sender);
         (sealer, sealed)
     });
     let sending = endpoint.store_object(
@@ -340,12 +341,13 @@ async fn upload(
 
 fn seal_to_channel(
     sealer: &RevisionSealer,
+    workers: &Workers,
     before: Stamp,
     source: &File,
     sender: mpsc::Sender<std::io::Result<Bytes>>,
 ) -> Result<SealedCapsule, CryptoError> {
     let sink = ChannelSink(sender.clone());
-    let sealed = sealer.seal_content(before.bytes, seal_threads(), source, sink);
+    let sealed = sealer.seal_content(before.bytes, workers, source, sink);
     let sealed = sealed.and_then(|sealed| match Stamp::of(source) {
         Ok(after) if after == before => Ok(sealed),
         _ => Err(CryptoError::SourceChanged),
@@ -356,12 +358,6 @@ fn seal_to_channel(
         let _ = sender.blocking_send(Err(broken));
     }
     sealed
-}
-
-/// Sealing threads: what the machine has, at most four.
-pub(crate) fn seal_threads() -> NonZeroUsize {
-    let four = NonZeroUsize::MIN.saturating_add(3);
-    std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |found| found.min(four))
 }
 
 /// By what a change of a file is noticed.

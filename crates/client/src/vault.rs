@@ -1,5 +1,8 @@
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use obhut_crypto::Workers;
 use obhut_format::act::PinnedCheckpoint;
 use obhut_format::card::VaultCard;
 use obhut_format::statement::Role;
@@ -31,6 +34,7 @@ pub struct Vault {
     endpoint: Endpoint,
     pub(crate) records: Records,
     pub(crate) keyring: Option<Keyring>,
+    workers: OnceLock<Arc<Workers>>,
 }
 
 impl Vault {
@@ -60,6 +64,7 @@ impl Vault {
             endpoint,
             records,
             keyring: None,
+            workers: OnceLock::new(),
         })
     }
 
@@ -227,6 +232,17 @@ impl Vault {
         Err(ClientError::Refused(
             "only a registrar may do this, and you are none".into(),
         ))
+    }
+
+    /// Threads for sealing and opening: what the machine has, at most four; started at first use.
+    pub(crate) fn workers(&self) -> Arc<Workers> {
+        let four = NonZeroUsize::MIN.saturating_add(3);
+        let start = || {
+            let found = std::thread::available_parallelism();
+            let threads = found.map_or(NonZeroUsize::MIN, |found| found.min(four));
+            Arc::new(Workers::new(threads))
+        };
+        Arc::clone(self.workers.get_or_init(start))
     }
 
     pub(crate) fn act_signer(&self) -> Result<ActSigner<'_>, ClientError> {
