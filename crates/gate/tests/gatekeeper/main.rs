@@ -8,6 +8,7 @@
 
 mod deposits;
 mod destruction;
+mod engines;
 mod filing;
 mod people;
 mod releases;

@@ -1,7 +1,6 @@
 //! An honest vault beside a gatekeeper: both logs, signed and fed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,6 +95,7 @@ pub(crate) fn bare_entry() -> FeedEntry {
 
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
+    config: GateConfig,
     pub(crate) clock: Arc<AtomicU64>,
     pub(crate) gate: Gate,
     pub(crate) rng: ChaCha20Rng,
@@ -117,11 +117,25 @@ impl World {
         world
     }
 
+    /// As [`World::new`] over two databases of their own.
+    pub(crate) async fn over(first: &str, second: &str) -> Self {
+        let mut world = Self::enrolled_over([Some(first), Some(second)]).await;
+        world.found().await;
+        world
+    }
+
     /// A vault that the gatekeeper knows, without a record.
     pub(crate) async fn enrolled() -> Self {
+        Self::enrolled_over([None, None]).await
+    }
+
+    async fn enrolled_over(stores: [Option<&str>; 2]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(1_800_000_000 * SECOND));
-        let gate = open_gate(folder.path().into(), &clock).await;
+        let data = folder.path().join("data");
+        let mut config = GateConfig::new(data.join("gate"), &data, folder.path().join("gate-key"));
+        [config.database, config.mirror] = stores.map(|store| store.map(str::to_owned));
+        let gate = open_gate(config.clone(), &clock).await;
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let origin = "vault.example/test".to_owned();
         let vault = VaultId([1; 16]);
@@ -133,6 +147,7 @@ impl World {
         let registrar = TestPerson::generate(&mut rng);
         let world = Self {
             folder,
+            config,
             clock,
             gate,
             vault,
@@ -214,7 +229,7 @@ impl World {
     /// Stops the gatekeeper and starts it again over the same folders.
     pub(crate) async fn restart(&mut self) {
         self.gate.close().await;
-        self.gate = open_gate(self.folder.path().into(), &self.clock).await;
+        self.gate = open_gate(self.config.clone(), &self.clock).await;
     }
 
     pub(crate) async fn ask(&self, request: GateRequest) -> GateResponse {
@@ -355,9 +370,7 @@ impl World {
     }
 }
 
-async fn open_gate(folder: PathBuf, clock: &Arc<AtomicU64>) -> Gate {
-    let data = folder.join("data");
-    let config = GateConfig::new(data.join("gate"), &data, folder.join("gate-key"));
+async fn open_gate(config: GateConfig, clock: &Arc<AtomicU64>) -> Gate {
     let clock = Arc::clone(clock);
     let seed = || {
         let mut seed = [0; 32];
