@@ -22,11 +22,6 @@ impl Output {
         Self { json }
     }
 
-    /// True when results are JSON lines.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// True when a person looks on: progress bars make sense.
     pub(crate) fn is_watched(&self) -> bool {
         !self.json && std::io::stderr().is_terminal()
@@ -43,15 +38,7 @@ impl Output {
             return Ok(());
         }
         text.push('\n');
-        self.raw(text.as_bytes())
-    }
-
-    /// Writes bytes to standard output as they are.
-    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Stop> {
-        let mut out = std::io::stdout().lock();
-        out.write_all(bytes)
-            .and_then(|()| out.flush())
-            .map_err(Stop::Terminal)
+        write_raw(text.as_bytes())
     }
 
     /// A remark for people; nothing in JSON.
@@ -84,4 +71,12 @@ impl Output {
         let _ = writeln!(std::io::stderr(), "{text}");
         ExitCode::from(failure.exit_code())
     }
+}
+
+/// Writes bytes to standard output as they are.
+pub(crate) fn write_raw(bytes: &[u8]) -> Result<(), Stop> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(Stop::Terminal)
 }

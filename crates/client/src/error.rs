@@ -145,16 +145,18 @@ impl ClientError {
     /// Sorts the error.
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Clock { .. } | Self::Io { .. } => Failure::Failed,
-            Self::Crypto(CryptoError::Io(_) | CryptoError::SourceChanged) => Failure::Failed,
-            Self::Crypto(CryptoError::NotARecipient) => Failure::Refused,
+            Self::Clock { .. }
+            | Self::Crypto(CryptoError::Io(_) | CryptoError::SourceChanged)
+            | Self::Io { .. } => Failure::Failed,
+            Self::Crypto(CryptoError::NotARecipient) | Self::NotFound(_) | Self::Refused(_) => {
+                Failure::Refused
+            }
             Self::Crypto(_)
             | Self::Format(_)
             | Self::Integrity(_)
             | Self::Log(_)
             | Self::Replay(_)
             | Self::Suite(_) => Failure::Integrity,
-            Self::NotFound(_) | Self::Refused(_) => Failure::Refused,
             Self::Partial { .. } => Failure::Partial,
             Self::Passphrase | Self::Profile(_) => Failure::Authentication,
             Self::Problem(problem) => problem.failure(),

@@ -74,15 +74,13 @@ pub async fn found(
     let card = profile.load_card()?;
     let secret = Zeroizing::new(founding.code.secret_text());
     endpoint.authorize(Some(Authorization::Bootstrap(secret.clone())));
-    let pending = match find_pending(&profile, &unlocked.key)? {
-        Some(pending) => pending,
-        None => {
-            let root = root_sheet::read_root_sheet(founding.root_file, about.vault)?;
-            let pending =
-                make_records(&card, &root, &unlocked, founding, &profile, &endpoint).await?;
-            save_pending(&profile, &unlocked.key, &pending)?;
-            pending
-        }
+    let pending = if let Some(pending) = find_pending(&profile, &unlocked.key)? {
+        pending
+    } else {
+        let root = root_sheet::read_root_sheet(founding.root_file, about.vault)?;
+        let pending = make_records(&card, &root, &unlocked, founding, &profile, &endpoint).await?;
+        save_pending(&profile, &unlocked.key, &pending)?;
+        pending
     };
     send(&endpoint, &secret, &card, &unlocked, &profile, &pending).await?;
     finish(profile, unlocked, card.fingerprint(), founding).await

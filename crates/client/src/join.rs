@@ -137,20 +137,18 @@ async fn activate(
     first: &Identity,
     invitation: &Invitation,
 ) -> Result<(), ClientError> {
-    let pending = match find_pending(vault.profile(), &vault.unlocked().key)? {
-        Some(pending) => pending,
-        None => {
-            vault.wait_for_quorum().await.map_err(explain_refusal)?;
-            check_unused(vault.directory(), first, invitation)?;
-            let own = vault.endpoint().own_keys().await?;
-            let mutation = make_records(vault, first, &own)?;
-            let pending = Pending {
-                mutation,
-                deposit: None,
-            };
-            save_pending(vault.profile(), &vault.unlocked().key, &pending)?;
-            pending
-        }
+    let pending = if let Some(pending) = find_pending(vault.profile(), &vault.unlocked().key)? {
+        pending
+    } else {
+        vault.wait_for_quorum().await.map_err(explain_refusal)?;
+        check_unused(vault.directory(), first, invitation)?;
+        let own = vault.endpoint().own_keys().await?;
+        let pending = Pending {
+            mutation: make_records(vault, first, &own)?,
+            deposit: None,
+        };
+        save_pending(vault.profile(), &vault.unlocked().key, &pending)?;
+        pending
     };
     let signer = ActSigner {
         vault: vault.id(),

@@ -172,7 +172,7 @@ impl Vault {
         };
         let sealer = RevisionSealer::new(at, self.unlocked().kid(), secrets);
         let upload = upload(self.endpoint(), self.workers(), object, sealer, source).await?;
-        finish_sealing(filing, new, &terms, object, upload)
+        finish_sealing(filing, new, &terms, object, &upload)
     }
 
     /// Deposits the shares and registers up to 1,024 sealed documents of one case in one signed batch. Only what
@@ -304,7 +304,7 @@ async fn upload(
     let object_bytes = object_bytes(padme(before.bytes));
     let (sender, receiver) = mpsc::channel(PIECES);
     let sealing = tokio::task::spawn_blocking(move || {
-        let sealed = seal_to_channel(&sealer, &workers, before, &source, sender);
+        let sealed = seal_to_channel(&sealer, &workers, before, &source, &sender);
         (sealer, sealed)
     });
     let sending = endpoint.store_object(
@@ -318,9 +318,8 @@ async fn upload(
     let (sealer, sealed) = sealed.map_err(|_| ClientError::integrity("sealing stopped"))?;
     let (capsule, sent) = match (sealed, sent) {
         // The sink broke because the vault refused: its reason is the one to tell.
-        (Err(CryptoError::Io(_)), Err(refused)) => return Err(refused),
+        (Err(CryptoError::Io(_)) | Ok(_), Err(refused)) => return Err(refused),
         (Err(failed), _) => return Err(failed.into()),
-        (Ok(_), Err(refused)) => return Err(refused),
         (Ok(capsule), Ok(sent)) => (capsule, sent),
     };
     let expected = StoredObject {
@@ -344,7 +343,7 @@ fn seal_to_channel(
     workers: &Workers,
     before: Stamp,
     source: &File,
-    sender: mpsc::Sender<std::io::Result<Bytes>>,
+    sender: &mpsc::Sender<std::io::Result<Bytes>>,
 ) -> Result<SealedCapsule, CryptoError> {
     let sink = ChannelSink(sender.clone());
     let sealed = sealer.seal_content(before.bytes, workers, source, sink);
@@ -405,7 +404,7 @@ fn finish_sealing(
     new: &NewDocument,
     terms: &ManifestTerms,
     object: ObjectId,
-    upload: Uploaded,
+    upload: &Uploaded,
 ) -> Result<Sealed, ClientError> {
     let sealer = &upload.sealer;
     let info = ContentInfo {

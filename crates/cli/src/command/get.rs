@@ -6,7 +6,7 @@ use obhut_client::{ClientError, DocumentId, Existing, OpenedRevision, Vault, Who
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, write_raw};
 use crate::reason::ReasonArgs;
 use crate::stop::Stop;
 
@@ -89,7 +89,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         .open_document(args.document, args.revision, reason)
         .await?;
     let Some(path) = args.output else {
-        return to_stdout(context, &vault, opened, args.range).await;
+        return to_stdout(&vault, opened, args.range).await;
     };
     let mut report = Got {
         document: args.document.to_string(),
@@ -114,7 +114,6 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
 }
 
 async fn to_stdout(
-    context: &Context<'_>,
     vault: &Vault,
     opened: OpenedRevision,
     range: Option<Range<u64>>,
@@ -122,7 +121,7 @@ async fn to_stdout(
     let true_bytes = opened.info.true_bytes;
     if range.is_none() && true_bytes <= WHOLE_BYTES {
         let content = vault.load_content(opened).await?;
-        return context.output.raw(&content);
+        return write_raw(&content);
     }
     let range = range.unwrap_or(0..true_bytes);
     let mut out = vault.write_range(opened, range, std::io::stdout()).await?;

@@ -78,7 +78,7 @@ impl Report for UnitReport {
         let mut text = format!("{}  {name}, key epoch {}", self.unit, self.epoch);
         for member in &self.members {
             let name = member.name.as_deref().unwrap_or("(name not readable here)");
-            text.push_str(&format!("\n  {}  {name}", member.person));
+            text.extend(["\n  ", &member.person, "  ", name]);
         }
         text
     }

@@ -17,7 +17,7 @@ use crate::ClientError;
 const MAX_JSON_BYTES: usize = 64 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the vault may be silent in the middle of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 4;
 const INVITATION_HEADER: HeaderName = HeaderName::from_static("x-obhut-invitation");
 

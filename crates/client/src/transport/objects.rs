@@ -132,10 +132,8 @@ impl Download {
                     return Ok(Some(bytes));
                 }
                 Ok(None) => {
-                    self.resume(ClientError::integrity(
-                        "the vault ended the object before its signed length",
-                    ))
-                    .await?
+                    let text = "the vault ended the object before its signed length";
+                    self.resume(ClientError::integrity(text)).await?;
                 }
                 Err(source) => {
                     let failed = self.endpoint.unreachable(source);

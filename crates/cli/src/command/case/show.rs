@@ -90,12 +90,11 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
 
 async fn find(vault: &mut Vault, args: &Args) -> Result<Vec<(CaseId, CaseLine)>, Stop> {
     let reason = args.reason.reason(ActKind::FindCase);
-    let found = match args.case.parse::<CaseId>() {
-        Ok(case) => vec![vault.show_case(case, reason).await?],
-        Err(_) => {
-            let unit = vault.caseworker_unit(args.unit)?;
-            vault.find_cases(unit, &args.case, reason).await?
-        }
+    let found = if let Ok(case) = args.case.parse::<CaseId>() {
+        vec![vault.show_case(case, reason).await?]
+    } else {
+        let unit = vault.caseworker_unit(args.unit)?;
+        vault.find_cases(unit, &args.case, reason).await?
     };
     found
         .into_iter()
