@@ -1,4 +1,4 @@
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use obhut_format::Hash;
@@ -90,14 +90,25 @@ fn expect_zeros_from(true_bytes: u64, stretch: &Stretch) -> Result<(), CryptoErr
     }
 }
 
+/// All chunks of the stretch in one go where the writer can.
 fn write_content(
     stretch: &Stretch,
     true_bytes: u64,
     quarantine: &mut impl Write,
 ) -> Result<(), CryptoError> {
-    for (offset, plain) in stretch.plaintext() {
-        let (content, _) = split_content(offset, plain, true_bytes);
-        quarantine.write_all(content).map_err(CryptoError::Io)?;
+    let mut pieces: Vec<IoSlice<'_>> = stretch
+        .plaintext()
+        .map(|(offset, plain)| IoSlice::new(split_content(offset, plain, true_bytes).0))
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    let mut left = pieces.as_mut_slice();
+    while !left.is_empty() {
+        match quarantine.write_vectored(left) {
+            Ok(0) => return Err(CryptoError::Io(ErrorKind::WriteZero.into())),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(failed) if failed.kind() == ErrorKind::Interrupted => {}
+            Err(failed) => return Err(CryptoError::Io(failed)),
+        }
     }
     Ok(())
 }
