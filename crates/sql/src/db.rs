@@ -46,6 +46,8 @@ pub(crate) enum Pools {
 #[derive(Clone, Copy)]
 enum Mode {
     Read,
+    /// One reading statement, without a transaction around it.
+    Single,
     Write,
 }
 
@@ -124,12 +126,10 @@ impl Db {
         name: &'static str,
         statement: Statement,
     ) -> Result<Vec<Row>, SqlError> {
-        let watch = Watch::start(self, name);
-        let result = match self.single().await {
-            Ok(mut tx) => tx.fetch_all(statement).await,
-            Err(error) => Err(error),
-        };
-        watch.stop(result, 0)
+        self.transact(name, Mode::Single, async |mut tx| {
+            tx.fetch_all(statement.clone()).await
+        })
+        .await
     }
 
     /// The first row of one reading statement, without the cost of a transaction around it.
@@ -138,12 +138,10 @@ impl Db {
         name: &'static str,
         statement: Statement,
     ) -> Result<Option<Row>, SqlError> {
-        let watch = Watch::start(self, name);
-        let result = match self.single().await {
-            Ok(mut tx) => tx.fetch_optional(statement).await,
-            Err(error) => Err(error),
-        };
-        watch.stop(result, 0)
+        self.transact(name, Mode::Single, async |mut tx| {
+            tx.fetch_optional(statement.clone()).await
+        })
+        .await
     }
 
     /// Counters by name since the database was opened.
@@ -183,7 +181,7 @@ impl Db {
         let mut retries = 0;
         loop {
             match self.attempt(mode, &f).await {
-                Err(Failure { retry: true, .. }) if retries < MAX_RETRIES && watch.patient() => {
+                Err(failure) if retries < failure.retries && watch.patient() => {
                     retries += 1;
                     tokio::time::sleep(backoff(retries)).await;
                 }
@@ -214,13 +212,13 @@ impl Db {
         match result {
             Ok(value) => {
                 let committed = session.commit().await;
-                committed.map_err(|error| Failure::from(SqlError::from(error)))?;
+                committed.map_err(|error| Failure::of_commit(error.into()))?;
                 Ok(value)
             }
             Err(error) => {
                 session.rollback().await;
-                let retry = outcome.conflict;
-                Err(Failure { error, retry })
+                let retries = outcome.retries;
+                Err(Failure { error, retries })
             }
         }
     }
@@ -235,38 +233,57 @@ impl Db {
                 let text = "BEGIN ISOLATION LEVEL SERIALIZABLE";
                 Session::Postgres(pool.begin_with(text).await?)
             }
+            (Pools::Postgres(pool), Mode::Single) => Session::PostgresSingle(pool.acquire().await?),
             (Pools::Sqlite { reader, .. }, Mode::Read) => Session::Sqlite(reader.begin().await?),
+            (Pools::Sqlite { reader, .. }, Mode::Single) => {
+                Session::SqliteSingle(reader.acquire().await?)
+            }
             (Pools::Sqlite { writer, .. }, Mode::Write) => {
                 Session::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
         };
         Ok(session)
     }
-
-    async fn single(&self) -> Result<Tx, SqlError> {
-        let session = match &self.0.pools {
-            Pools::Postgres(pool) => Session::PostgresSingle(pool.acquire().await?),
-            Pools::Sqlite { reader, .. } => Session::SqliteSingle(reader.acquire().await?),
-        };
-        Ok(Tx::new(session, Arc::clone(&self.0), Home::default()))
-    }
 }
 
 struct Failure<E> {
     error: E,
-    retry: bool,
+    /// How often the whole may be tried again.
+    retries: u32,
 }
 
 impl<E: From<SqlError>> From<SqlError> for Failure<E> {
     fn from(error: SqlError) -> Self {
-        let retry = matches!(error, SqlError::Conflict(_));
+        let retries = retries(&error);
         let error = error.into();
-        Self { error, retry }
+        Self { error, retries }
     }
 }
 
-/// Together with [`backoff`] about two seconds of waiting.
-const MAX_RETRIES: u32 = 14;
+impl<E: From<SqlError>> Failure<E> {
+    /// A connection lost while committing leaves open whether the change was made.
+    fn of_commit(error: SqlError) -> Self {
+        let retries = match error {
+            SqlError::Unavailable(_) => 0,
+            _ => retries(&error),
+        };
+        let error = error.into();
+        Self { error, retries }
+    }
+}
+
+/// How often a transaction that failed so, before its commit, may be tried again. A conflict:
+/// together with [`backoff`] about two seconds. A connection lost: the next ones may be lost too.
+pub(crate) fn retries(error: &SqlError) -> u32 {
+    match error {
+        SqlError::Conflict(_) => 14,
+        // Its time is up already.
+        SqlError::Unavailable(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => 0,
+        SqlError::Unavailable(_) => 4,
+        _ => 0,
+    }
+}
+
 /// SQLite's own waiting for another process counts against this.
 const PATIENCE: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use crate::value::Array;
 use crate::{Row, SqlError, Tx, Value};
 
 /// A statement in the common dialect; `$1…$n` are the values bound, in order.
+#[derive(Clone)]
 #[must_use = "a statement does nothing until it is executed"]
 pub struct Statement {
     pub(crate) text: SqlStr,

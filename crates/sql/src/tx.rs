@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Executor as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
-use crate::db::Shared;
+use crate::db::{Shared, retries};
 use crate::row::Engine;
 use crate::statement::Statement;
 use crate::value::{postgres_arguments, sqlite_arguments};
@@ -28,8 +28,9 @@ pub struct Tx {
 /// What became of the statements.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Outcome {
-    pub(crate) conflict: bool,
     pub(crate) failed: bool,
+    /// How often the transaction may be tried again.
+    pub(crate) retries: u32,
 }
 
 /// Where a transaction goes when the closure is done with it.
@@ -68,7 +69,7 @@ impl Tx {
         result.map_err(|error| {
             let error = SqlError::from(error);
             self.outcome.failed = true;
-            self.outcome.conflict |= matches!(error, SqlError::Conflict(_));
+            self.outcome.retries = self.outcome.retries.max(retries(&error));
             error
         })
     }

@@ -175,6 +175,7 @@ pub(crate) fn postgres_arguments(
 }
 
 /// A column of a batch on PostgreSQL.
+#[derive(Clone)]
 pub(crate) enum Array {
     Int(Vec<Option<i64>>),
     Text(Vec<Option<String>>),

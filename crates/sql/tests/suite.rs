@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
-use obhut_sql::testing::TestDb;
+use obhut_sql::testing::{TestDb, describe};
 use obhut_sql::{Batch, Db, Engine, Kind, Migration, Options, Schema, SqlError, Value, sql};
 
 const POSTGRES: &[Migration] = &[Migration {
@@ -481,6 +481,32 @@ async fn a_failing_migration_changes_nothing(test: &TestDb) {
     assert_eq!(test.db.migrate(&TABLES).await.unwrap(), 0);
 }
 
+async fn servers_that_start_at_once_migrate_once(test: &TestDb) {
+    const SECOND: Migration = Migration {
+        version: 2,
+        name: "fresh",
+        sql: "CREATE TABLE fresh (id INTEGER PRIMARY KEY)",
+    };
+    let postgres: &'static [Migration] = vec![POSTGRES[0], SECOND].leak();
+    let sqlite: &'static [Migration] = vec![SQLITE[0], SECOND].leak();
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let target = test.target.clone();
+            tokio::spawn(async move {
+                let db = Db::open(&target).await?;
+                let applied = db.migrate(&Schema { postgres, sqlite }).await;
+                db.close().await;
+                applied
+            })
+        })
+        .collect();
+    let mut applied = 0;
+    for task in tasks {
+        applied += task.await.unwrap().unwrap();
+    }
+    assert_eq!(applied, 1);
+}
+
 async fn a_lock_has_one_holder(test: &TestDb) {
     let mut held = test.db.try_lock(4).await.unwrap().unwrap();
     assert!(held.is_held().await);
@@ -553,6 +579,7 @@ both! {
     refuses_a_changed_migration
     refuses_lists_that_differ
     a_failing_migration_changes_nothing
+    servers_that_start_at_once_migrate_once
     a_lock_has_one_holder
 }
 
@@ -670,4 +697,64 @@ async fn futures_are_send_wherever_they_are_used() {
     });
     assert_eq!(counted.await.unwrap(), 2);
     test.finish().await.unwrap();
+}
+
+/// A server that was restarted, or an administrator: the connections are gone, the pool is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_is_unavailable_and_replaced() {
+    const END_OTHERS: &str = "SELECT COUNT(pg_terminate_backend(pid)) AS n FROM pg_stat_activity \
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let Some(test) = open(Engine::Postgres).await else {
+        return;
+    };
+    let other = Db::open(&test.target).await.unwrap();
+    let result = test
+        .db
+        .write("loses", async |mut tx| {
+            INSERT_ITEMS.execute(&mut tx, [item(1)]).await?;
+            other.fetch_all("end", sql(END_OTHERS)).await?;
+            INSERT_ITEMS.execute(&mut tx, [item(2)]).await
+        })
+        .await;
+    assert!(
+        matches!(result, Err(SqlError::Unavailable(_))),
+        "{result:?}"
+    );
+    assert_eq!(count(&test.db).await, 0);
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    let again = test.db.write("loses_once", async |mut tx| {
+        INSERT_ITEMS.execute(&mut tx, [item(1)]).await?;
+        if !lost.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            other.fetch_all("end", sql(END_OTHERS)).await?;
+        }
+        INSERT_ITEMS.execute(&mut tx, [item(2)]).await
+    });
+    assert_eq!(
+        again
+            .await
+            .unwrap_or_else(|error: SqlError| panic!("{error:?}")),
+        1
+    );
+    assert_eq!(test.db.counters()["loses_once"].retries, 1);
+    assert_eq!(count(&test.db).await, 2);
+    other.close().await;
+    test.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_two_schemas_are_described_alike() {
+    let sqlite = open(Engine::Sqlite).await.unwrap();
+    let ours = describe(&sqlite.db).await.unwrap();
+    assert!(ours.contains("items.id blob NOT NULL KEY"), "{ours:?}");
+    assert!(ours.contains("items UNIQUE owner, number"), "{ours:?}");
+    run(&sqlite.db, "CREATE TABLE loose (id ANYTHING)")
+        .await
+        .unwrap();
+    let changed = describe(&sqlite.db).await.unwrap();
+    assert!(changed.contains("loose is not STRICT"), "{changed:?}");
+    sqlite.finish().await.unwrap();
+    if let Some(postgres) = open(Engine::Postgres).await {
+        assert_eq!(describe(&postgres.db).await.unwrap(), ours);
+        postgres.finish().await.unwrap();
+    }
 }

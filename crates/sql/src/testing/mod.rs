@@ -1,5 +1,9 @@
 //! A database of its own for every test, on both engines.
 
+mod describe;
+
+pub use describe::describe;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
