@@ -6,6 +6,8 @@ pub(crate) enum Stop {
     Client(ClientError),
     /// The user said no.
     Declined,
+    /// The user pressed Ctrl-C where that loses nothing.
+    Interrupted,
     /// The terminal, standard input or output.
     Terminal(std::io::Error),
 }
@@ -14,7 +16,7 @@ impl Stop {
     pub(crate) fn failure(&self) -> Failure {
         match self {
             Self::Client(error) => error.failure(),
-            Self::Declined | Self::Terminal(_) => Failure::Failed,
+            Self::Declined | Self::Interrupted | Self::Terminal(_) => Failure::Failed,
         }
     }
 
@@ -22,6 +24,7 @@ impl Stop {
         match self {
             Self::Client(error) => with_causes(error),
             Self::Declined => "stopped, nothing was changed".into(),
+            Self::Interrupted => "interrupted".into(),
             Self::Terminal(error) => format!("the terminal does not work: {error}"),
         }
     }
@@ -37,6 +40,7 @@ impl Stop {
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::Client(error) => error.next_step(),
+            Self::Interrupted => "Run the same command again: it goes on where it was.".into(),
             Self::Declined => "Run the command again and answer yes, or add --yes.".into(),
             Self::Terminal(_) => {
                 "Run the command in a terminal, or give --yes and --passphrase-file.".into()

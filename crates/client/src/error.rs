@@ -7,6 +7,7 @@ use obhut_log::replay::ReplayError;
 use obhut_suite::SuiteError;
 use thiserror::Error;
 
+use crate::import::{JournalError, SubjectsError};
 use crate::transport::Problem;
 
 /// What kind of failure it was; the exit codes of the command line follow from it.
@@ -86,6 +87,9 @@ pub enum ClientError {
         #[source]
         source: std::io::Error,
     },
+    /// The journal of an import.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
     /// A proof or checkpoint of the log does not hold.
     #[error("the log does not verify: {0}")]
     Log(#[from] LogError),
@@ -115,6 +119,9 @@ pub enum ClientError {
     /// A rule says no before anything is sent.
     #[error("{0}")]
     Refused(String),
+    /// The map that names folders' persons.
+    #[error("the subjects map is not usable: {0}")]
+    Subjects(#[from] SubjectsError),
     /// A key or signature was refused.
     #[error("a key or signature was refused: {0}")]
     Suite(#[from] SuiteError),
@@ -147,7 +154,8 @@ impl ClientError {
         match self {
             Self::Clock { .. }
             | Self::Crypto(CryptoError::Io(_) | CryptoError::SourceChanged)
-            | Self::Io { .. } => Failure::Failed,
+            | Self::Io { .. }
+            | Self::Journal(JournalError::InUse | JournalError::Io(_)) => Failure::Failed,
             Self::Crypto(CryptoError::NotARecipient) | Self::NotFound(_) | Self::Refused(_) => {
                 Failure::Refused
             }
@@ -155,13 +163,14 @@ impl ClientError {
             | Self::Format(_)
             | Self::Integrity(_)
             | Self::Log(_)
+            | Self::Journal(JournalError::Damaged(_) | JournalError::SecretsLost)
             | Self::Replay(_)
             | Self::Suite(_) => Failure::Integrity,
             Self::Partial { .. } => Failure::Partial,
             Self::Passphrase | Self::Profile(_) => Failure::Authentication,
             Self::Problem(problem) => problem.failure(),
             Self::Unreachable { .. } => Failure::Unreachable,
-            Self::Usage(_) => Failure::Usage,
+            Self::Subjects(_) | Self::Usage(_) => Failure::Usage,
         }
     }
 
@@ -177,10 +186,15 @@ impl ClientError {
             Self::Crypto(CryptoError::NotARecipient) => {
                 "Ask a registrar whether you are still a member of the unit.".into()
             }
-            Self::Io { source, .. } => io_next_step(source),
+            Self::Io { source, .. } | Self::Journal(JournalError::Io(source)) => io_next_step(source),
             Self::Crypto(_)
             | Self::Format(_) | Self::Integrity(_) | Self::Log(_) | Self::Replay(_) | Self::Suite(_) => {
                 "Nothing was written. Keep the message and tell the data protection officer; `obhut doctor` shows more.".into()
+            }
+            Self::Journal(JournalError::InUse) => "Wait until the other import has ended, then repeat the command.".into(),
+            Self::Journal(_) => {
+                "Keep the source files. If the journal belongs to this profile, move it out of the profile's folder `imports` and \
+                 repeat the command: documents that are not confirmed yet are filed anew.".into()
             }
             Self::NotFound(_) => "Check the id; `obhut case list` shows what this profile may see.".into(),
             Self::Partial { .. } => "Read the report, remove the causes and repeat the command: what is done is not done twice.".into(),
@@ -191,6 +205,7 @@ impl ClientError {
             Self::Unreachable { .. } => {
                 "Check the network and whether the vault is up, then repeat the command: nothing is done twice.".into()
             }
+            Self::Subjects(_) => "Correct the line of the map, then repeat the command.".into(),
             Self::Usage(_) => "See the command's --help.".into(),
         }
     }

@@ -7,8 +7,10 @@ mod dismiss;
 mod doctor;
 mod found;
 mod get;
+mod import;
 mod invite;
 mod join;
+mod log;
 mod put;
 mod status;
 mod subject;
@@ -30,8 +32,11 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Found(found::Args),
     Get(get::Args),
+    Import(import::Args),
     Invite(invite::Args),
     Join(join::Args),
+    #[command(subcommand)]
+    Log(log::Command),
     Put(put::Args),
     Status(status::Args),
     #[command(subcommand)]
@@ -50,8 +55,10 @@ impl Command {
             Self::Doctor(args) => doctor::run(context, args).await,
             Self::Found(args) => found::run(context, args).await,
             Self::Get(args) => get::run(context, args).await,
+            Self::Import(args) => import::run(context, args).await,
             Self::Invite(args) => invite::run(context, args).await,
             Self::Join(args) => join::run(context, args).await,
+            Self::Log(command) => log::run(context, command).await,
             Self::Put(args) => put::run(context, args).await,
             Self::Status(args) => status::run(context, args).await,
             Self::Subject(command) => subject::run(context, command).await,

@@ -179,7 +179,7 @@ impl Journal {
     }
 
     /// Makes sure that wiped secrets are wiped on disk, too.
-    pub fn finish(self) -> Result<(), JournalError> {
+    pub fn sync(&self) -> Result<(), JournalError> {
         Ok(self.file.sync_all()?)
     }
 

@@ -177,7 +177,8 @@ fn secrets_are_overwritten_once_a_document_is_stored() {
     assert!(matches!(lost, Err(JournalError::SecretsLost)));
     let other = journal.find_source(&[1; 32]).unwrap();
     assert!(journal.load_secrets(other).is_ok());
-    journal.finish().unwrap();
+    journal.sync().unwrap();
+    drop(journal);
     // The old bytes of the slot stand nowhere any more.
     let after = std::fs::read(&path).unwrap();
     let zeroed = after

@@ -28,6 +28,8 @@ pub struct SourceFile {
     pub relative: Vec<u8>,
     /// Length when it was found.
     pub size_bytes: u64,
+    /// Last change of the content when it was found, nanoseconds since 1970 UTC.
+    pub mtime_ns: i64,
 }
 
 /// What a file looked like: whoever writes to it changes at least one of these.
@@ -165,6 +167,7 @@ fn classify(top: &Path, entry: &DirEntry) -> Result<SourceFile, Skipped> {
         path: entry.path().to_owned(),
         relative: relative_bytes(top, entry.path()),
         size_bytes: metadata.len(),
+        mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
     })
 }
 

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use obhut_format::{FormatError, PersonId};
 
 /// A person as named in the map.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NamedPerson {
     /// By id.
     Id(PersonId),

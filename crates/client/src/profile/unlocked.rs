@@ -5,6 +5,7 @@ use obhut_format::person::device_kid;
 use obhut_format::{DeviceKid, Kid};
 use obhut_suite::{
     DeviceKey, PASSPHRASE_SALT_LEN, PassphraseParams, Secret, SecretBytes, SuiteError,
+    hkdf_expand_secret,
 };
 
 use super::{Passphrase, Profile};
@@ -62,6 +63,13 @@ impl ProfileKey {
                 }
             })?;
         Ok(Self(opened.into_secret()?))
+    }
+
+    /// A key of its own for other local state, such as an import's journal.
+    pub fn derive_key(&self, label: &str) -> Secret<32> {
+        let context = Context::new(label);
+        // EXPOSE: into the derivation of another key.
+        hkdf_expand_secret(self.0.expose(), &[context.as_bytes()])
     }
 
     /// Seals local state; opens only under the same kind and name.

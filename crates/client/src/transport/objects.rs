@@ -55,6 +55,29 @@ impl Endpoint {
         })
     }
 
+    /// Uploads a capsule that lies in memory; repeated where a connection broke.
+    pub async fn store_small_object(
+        &self,
+        object: ObjectId,
+        document: DocumentId,
+        revision: u64,
+        body: Bytes,
+    ) -> Result<StoredObject, ClientError> {
+        let request = self
+            .request(Method::PUT, &format!("/objects/{object}"))
+            .query(&[
+                ("document", document.to_string()),
+                ("revision", revision.to_string()),
+            ])
+            .header(CONTENT_TYPE, OCTETS)
+            .body(body);
+        let answer: StoredAnswer = self.json(request, Retry::Idempotent).await?;
+        Ok(StoredObject {
+            content_root: array_from_b64(&answer.content_root)?,
+            object_bytes: answer.object_bytes,
+        })
+    }
+
     /// The leaf hashes of an object's content tree; the caller compares their root with the signed manifest.
     pub async fn object_leaves(
         &self,

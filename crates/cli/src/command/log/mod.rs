@@ -1,24 +1,17 @@
 mod verify;
 
-use clap::Subcommand;
-
 use crate::context::Context;
 use crate::stop::Stop;
 
 /// Read and check the logs
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: LogCommand,
-}
-
-#[derive(Subcommand)]
-enum LogCommand {
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
     Verify(verify::Args),
 }
 
-pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    match args.command {
-        LogCommand::Verify(args) => verify::run(context, &args),
+#[expect(clippy::unused_async, reason = "commands that ask the vault follow")]
+pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), Stop> {
+    match command {
+        Command::Verify(args) => verify::run(context, &args),
     }
 }

@@ -1,0 +1,187 @@
+//! Turns folders into case files and names their subjects.
+
+use std::collections::HashMap;
+
+use obhut_format::act::ActKind;
+use obhut_format::content::RegisterEntry;
+use obhut_format::{Blob, CaseId, ClassCode, PersonId, UnitId};
+
+use super::journal_record::{CaseRecord, JournalRecord};
+use super::run::ImportTerms;
+use super::scan::{CaseFolder, SkipReason};
+use super::seal::CaseSeal;
+use super::subjects::{FolderEntry, NamedPerson, SubjectsMap};
+use super::work::SharedJournal;
+use crate::ClientError;
+use crate::act::stated_reason;
+use crate::cases::{NewCase, new_case_id};
+use crate::clock::system_rng;
+use crate::vault::Vault;
+
+/// Stands for the folder's name in a reference.
+const FOLDER: &str = "{folder}";
+
+/// The cases of an import.
+pub(super) struct FolderCases {
+    unit: UnitId,
+    class: ClassCode,
+    reference: String,
+    subjects: SubjectsMap,
+    persons: HashMap<NamedPerson, PersonId>,
+    journal: SharedJournal,
+    /// Persons enrolled because the map names them and nobody knew them.
+    pub(super) enrolled: u64,
+}
+
+impl FolderCases {
+    /// Finds every person of the map before anything is written; who is not enrolled yet is.
+    pub(super) async fn new(
+        vault: &mut Vault,
+        terms: &ImportTerms,
+        unit: UnitId,
+        journal: SharedJournal,
+    ) -> Result<Self, ClientError> {
+        let mut cases = Self {
+            unit,
+            class: terms.class,
+            reference: terms.reference.clone(),
+            subjects: terms.subjects.clone(),
+            persons: HashMap::new(),
+            journal,
+            enrolled: 0,
+        };
+        let named: Vec<_> = terms.subjects.persons().cloned().collect();
+        if named.is_empty() {
+            return Ok(cases);
+        }
+        let known = known_names(vault).await?;
+        for person in named {
+            let id = cases.find_or_enrol(vault, &known, &person).await?;
+            cases.persons.insert(person, id);
+        }
+        Ok(cases)
+    }
+
+    async fn find_or_enrol(
+        &mut self,
+        vault: &mut Vault,
+        known: &HashMap<String, Vec<PersonId>>,
+        person: &NamedPerson,
+    ) -> Result<PersonId, ClientError> {
+        let name = match person {
+            NamedPerson::Id(id) if vault.directory().person(*id).is_some() => return Ok(*id),
+            NamedPerson::Id(id) => {
+                let text = format!("the subjects map names {id}, whom this vault does not know");
+                return Err(ClientError::NotFound(text));
+            }
+            NamedPerson::Name(name) => name,
+        };
+        match known.get(name).map_or(&[][..], Vec::as_slice) {
+            [one] => Ok(*one),
+            [] => {
+                self.enrolled += 1;
+                vault.enrol_citizen(self.unit, name).await
+            }
+            _ => Err(ClientError::Usage(
+                "the subjects map gives a name that several persons have; give the person id instead"
+                    .into(),
+            )),
+        }
+    }
+
+    /// The folder's case, made if there is none yet, and the key documents are sealed under now. True: it was made.
+    pub(super) async fn prepare(
+        &mut self,
+        vault: &mut Vault,
+        folder: &CaseFolder,
+    ) -> Result<(CaseSeal, bool), ClientError> {
+        let case = self.case_of(folder)?;
+        let created = vault.directory().case(case).is_none();
+        if created {
+            let new = self.new_case(case, folder);
+            vault.create_case(new).await?;
+        }
+        if vault.case(case)?.is_closed() {
+            return Err(ClientError::Refused("the case file is closed".into()));
+        }
+        vault.renew_case_key(case).await?;
+        let key = vault.load_case_key(case).await?;
+        let found = vault.case(case)?;
+        let seal = CaseSeal {
+            vault: vault.id(),
+            case,
+            author: vault.unlocked().kid(),
+            epoch: found.epoch(),
+            key,
+            class: found.class,
+        };
+        Ok((seal, created))
+    }
+
+    /// The id is on disk before the case exists, so that a repeat means the same case.
+    fn case_of(&self, folder: &CaseFolder) -> Result<CaseId, ClientError> {
+        let name = folder.name.as_encoded_bytes();
+        self.journal.with(|journal| {
+            if let Some(case) = journal.find_case(name) {
+                return Ok(case);
+            }
+            let case = new_case_id();
+            let record = JournalRecord::Case(CaseRecord {
+                folder: Blob(name.to_vec()),
+                case,
+            });
+            journal.append(vec![record], &[], &mut system_rng())?;
+            Ok(case)
+        })
+    }
+
+    fn new_case(&self, case: CaseId, folder: &CaseFolder) -> NewCase {
+        let name = folder.name.to_string_lossy();
+        let unnamed = FolderEntry::default();
+        let entry = self.subjects.find(&folder.name).unwrap_or(&unnamed);
+        let reference = entry.reference.clone();
+        let subjects = entry.subjects.iter();
+        NewCase {
+            case,
+            unit: self.unit,
+            entry: RegisterEntry {
+                file_reference: reference.unwrap_or_else(|| self.reference.replace(FOLDER, &name)),
+                title: entry.title.clone().unwrap_or_else(|| name.into_owned()),
+                notes: None,
+            },
+            class: self.class,
+            subjects: subjects
+                .filter_map(|person| self.persons.get(person).copied())
+                .collect(),
+            reason: stated_reason(ActKind::CreateCase, None, None),
+        }
+    }
+}
+
+/// A refusal of one folder's case stops that folder only.
+pub(super) fn as_reason(failed: ClientError) -> Result<SkipReason, ClientError> {
+    match failed {
+        ClientError::Refused(why) => Ok(SkipReason::Refused(why)),
+        ClientError::Problem(problem) if matches!(problem.status, 403 | 404 | 409 | 410 | 422) => {
+            Ok(SkipReason::Refused(problem.to_string()))
+        }
+        other => Err(other),
+    }
+}
+
+/// Names of the citizens this profile may know.
+async fn known_names(vault: &mut Vault) -> Result<HashMap<String, Vec<PersonId>>, ClientError> {
+    let citizens: Vec<_> = vault
+        .directory()
+        .persons()
+        .filter(|person| person.citizen)
+        .map(|person| person.person)
+        .collect();
+    let mut names: HashMap<String, Vec<PersonId>> = HashMap::new();
+    for person in citizens {
+        if let Some(name) = vault.find_person_name(person).await? {
+            names.entry(name).or_default().push(person);
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,240 @@
+//! Rounds of deposit and registration: up to 1,024 uploaded documents at once, of one case or many.
+
+use std::collections::HashMap;
+
+use obhut_crypto::{CheckedDepositKey, seal_deposit, verify_deposit_receipt};
+use obhut_format::share::{DepositReceipt, MAX_BATCH, SignedDeposit};
+use obhut_format::{BatchId, Blob, CaseId, Cbor, UnitId};
+
+use super::journal_record::{DepositRecord, JournalRecord, SourceId, Stage, StageRecord};
+use super::scan::SkipReason;
+use super::seal::SealedRevision;
+use super::work::SharedJournal;
+use crate::ClientError;
+use crate::clock::{now_us, random_bytes, system_rng};
+use crate::error::Failure;
+use crate::register::{FiledDocument, batch_act};
+use crate::transport::MutationRoute;
+use crate::vault::Vault;
+
+/// Most documents of a round.
+pub(super) const ROUND: usize = MAX_BATCH;
+
+/// Which deposit holds a source's share, and until when it may be registered.
+#[derive(Clone, Copy)]
+struct Deposited {
+    batch: BatchId,
+    register_by_us: u64,
+    /// Binds the manifest that was deposited.
+    manifest_hash: [u8; 32],
+}
+
+/// Deposits of an interrupted run that the gatekeeper confirmed, by source.
+#[derive(Default)]
+pub(super) struct KnownDeposits(HashMap<SourceId, Deposited>);
+
+/// How a round ended for each of its documents.
+#[derive(Default)]
+pub(super) struct RoundResult {
+    pub(super) stored: Vec<SealedRevision>,
+    pub(super) refused: Vec<(SealedRevision, SkipReason)>,
+}
+
+/// Deposits, registers and confirms.
+pub(super) struct Rounds<'a> {
+    pub(super) vault: &'a mut Vault,
+    pub(super) journal: SharedJournal,
+    pub(super) unit: UnitId,
+    pub(super) known: KnownDeposits,
+}
+
+impl Rounds<'_> {
+    /// Sends the deposits of an interrupted run once more, byte for byte: the gatekeeper gives the same
+    /// receipts. One it does not take any more was never there; its documents are deposited anew.
+    pub(super) async fn repeat_deposits(&mut self) -> Result<(), ClientError> {
+        let open = self
+            .journal
+            .with(|journal| journal.open_deposits().to_vec());
+        for record in open {
+            let Ok(deposit) = SignedDeposit::from_bytes(&record.deposit.0) else {
+                continue;
+            };
+            let answer = self.vault.endpoint().deposit(&deposit).await;
+            let receipt = match answer {
+                Ok(receipt) => receipt,
+                Err(failed) if failed.failure() == Failure::Unreachable => return Err(failed),
+                Err(_) => continue,
+            };
+            let gate = self.vault.gate_key()?;
+            let receipt = verify_deposit_receipt(&receipt, &gate, &deposit.deposit)?;
+            self.known.remember(&record.sources, &deposit, &receipt);
+        }
+        Ok(())
+    }
+
+    /// One round. Afterwards every document is stored or refused, and the journal knows.
+    pub(super) async fn run(
+        &mut self,
+        mut documents: Vec<SealedRevision>,
+    ) -> Result<RoundResult, ClientError> {
+        documents.sort_by_key(|document| document.manifest.case);
+        self.deposit(&mut documents).await?;
+        let filed: Vec<_> = documents
+            .iter()
+            .map(|document| self.filed(document))
+            .collect::<Result<_, _>>()?;
+        let mut result = RoundResult::default();
+        let refused = self.register(&filed).await?;
+        for document in documents {
+            match refused.get(&document.manifest.case) {
+                Some(why) => result
+                    .refused
+                    .push((document, SkipReason::Refused(why.clone()))),
+                None => result.stored.push(document),
+            }
+        }
+        let sources: Vec<_> = result.stored.iter().map(|stored| stored.source).collect();
+        self.note(Stage::Stored, sources)?;
+        Ok(result)
+    }
+
+    /// Notes that sources have reached a stage.
+    pub(super) fn note(&self, stage: Stage, sources: Vec<SourceId>) -> Result<(), ClientError> {
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let record = JournalRecord::Stage(StageRecord { stage, sources });
+        let rng = &mut system_rng();
+        Ok(self
+            .journal
+            .with(|journal| journal.append(vec![record], &[], rng))?)
+    }
+
+    async fn deposit(&mut self, documents: &mut [SealedRevision]) -> Result<(), ClientError> {
+        let (mut sources, mut shares) = (Vec::new(), Vec::new());
+        for document in documents {
+            if self.known.find(document).is_none() {
+                sources.push(document.source);
+                shares.extend(document.share.take());
+            }
+        }
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let gate = self.vault.gate_key()?;
+        let signed = self.vault.endpoint().deposit_key().await?;
+        let key = CheckedDepositKey::check(&signed, &gate, self.vault.id(), now_us())?;
+        let unlocked = self.vault.unlocked();
+        let deposit = seal_deposit(
+            &key,
+            BatchId(random_bytes()),
+            unlocked.kid(),
+            now_us(),
+            &shares,
+            &unlocked.device,
+            &mut system_rng(),
+        )?;
+        self.note_deposit(&deposit, sources.clone())?;
+        let receipt = self.vault.endpoint().deposit(&deposit).await?;
+        let receipt = verify_deposit_receipt(&receipt, &gate, &deposit.deposit)?;
+        self.known.remember(&sources, &deposit, &receipt);
+        self.note(Stage::Deposited, sources)
+    }
+
+    fn note_deposit(
+        &self,
+        deposit: &SignedDeposit,
+        sources: Vec<SourceId>,
+    ) -> Result<(), ClientError> {
+        let record = JournalRecord::Deposit(DepositRecord {
+            batch: deposit.deposit.batch,
+            deposit: Blob(deposit.to_bytes()),
+            sources,
+        });
+        let rng = &mut system_rng();
+        Ok(self
+            .journal
+            .with(|journal| journal.append(vec![record], &[], rng))?)
+    }
+
+    fn filed(&self, document: &SealedRevision) -> Result<FiledDocument, ClientError> {
+        let deposited = self.known.find(document).ok_or_else(|| {
+            ClientError::integrity("a document was not deposited before its registration")
+        })?;
+        Ok(FiledDocument {
+            object: document.object,
+            manifest: document.manifest,
+            info: document.info.clone(),
+            card: document.card.clone(),
+            wrap: Some(document.wrap.clone()),
+            deposit: deposited.batch,
+            register_by_us: deposited.register_by_us,
+        })
+    }
+
+    /// Registers all at once; if the vault refuses, case by case, so that one closed case stops no other.
+    /// Gives the refused cases and why.
+    async fn register(
+        &mut self,
+        documents: &[FiledDocument],
+    ) -> Result<HashMap<CaseId, String>, ClientError> {
+        let mut refused = HashMap::new();
+        let all: Vec<_> = documents.iter().collect();
+        let Err(failed) = self.submit(&all).await else {
+            return Ok(refused);
+        };
+        if !is_refusal(&failed) {
+            return Err(failed);
+        }
+        for case in documents.chunk_by(|a, b| a.manifest.case == b.manifest.case) {
+            let Some(first) = case.first() else {
+                continue;
+            };
+            let case: Vec<_> = case.iter().collect();
+            match self.submit(&case).await {
+                Ok(()) => {}
+                Err(failed) if is_refusal(&failed) => {
+                    refused.insert(first.manifest.case, failed.to_string());
+                }
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn submit(&mut self, documents: &[&FiledDocument]) -> Result<(), ClientError> {
+        let mutation = self.vault.batch_registration(documents)?;
+        let draft = batch_act(self.unit, documents);
+        let route = MutationRoute::Documents;
+        self.vault.submit(route, draft, &mutation).await.map(drop)
+    }
+}
+
+impl KnownDeposits {
+    fn remember(
+        &mut self,
+        sources: &[SourceId],
+        deposit: &SignedDeposit,
+        receipt: &DepositReceipt,
+    ) {
+        for (source, item) in sources.iter().zip(&deposit.deposit.items) {
+            let deposited = Deposited {
+                batch: receipt.batch,
+                register_by_us: receipt.register_by_us,
+                manifest_hash: item.binding.manifest_hash,
+            };
+            self.0.insert(*source, deposited);
+        }
+    }
+
+    /// The deposit of exactly this manifest.
+    fn find(&self, document: &SealedRevision) -> Option<Deposited> {
+        let found = self.0.get(&document.source).copied();
+        found.filter(|deposited| deposited.manifest_hash == document.manifest.hash())
+    }
+}
+
+fn is_refusal(failed: &ClientError) -> bool {
+    matches!(failed, ClientError::Problem(problem)
+        if (400..500).contains(&problem.status) && !matches!(problem.status, 401 | 408 | 429))
+}
