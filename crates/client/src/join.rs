@@ -19,7 +19,7 @@ use obhut_suite::Secret;
 use crate::ClientError;
 use crate::act::{ActDraft, ActSigner, current_shard};
 use crate::clock::{now_us, random_bytes, system_rng};
-use crate::found::sign;
+use crate::founding_records::sign;
 use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
 use crate::session::check_clock;

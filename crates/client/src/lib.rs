@@ -14,6 +14,7 @@ mod doctor;
 mod error;
 pub mod export;
 mod found;
+mod founding_records;
 mod get;
 pub mod import;
 mod join;
@@ -39,6 +40,7 @@ pub mod tiles;
 pub mod transport;
 mod unit_epoch;
 mod units;
+mod upload;
 mod vault;
 mod whole_file;
 

@@ -1,19 +1,13 @@
 //! Filing documents: seal while uploading, then deposit and register. Each step consumes the last.
 
 use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::Stream;
 use obhut_crypto::{
-    BatchTerms, CaseFileKey, CryptoError, ManifestTerms, RevisionRef, RevisionSealer,
-    RevisionSecrets, SealedCapsule, ShareToDeposit, Workers, sign_batch, wrap_access_key,
+    BatchTerms, CaseFileKey, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets,
+    ShareToDeposit, sign_batch, wrap_access_key,
 };
 use obhut_format::act::{ActKind, ObjectRef, Reason};
 use obhut_format::batch::{BatchItem, BatchKind, RecordPayload, RegisterItem};
-use obhut_format::capsule::{object_bytes, padme};
 use obhut_format::content::{Card, ContentInfo};
 use obhut_format::context::sha256;
 use obhut_format::manifest::Manifest;
@@ -21,16 +15,14 @@ use obhut_format::mutation::{DocumentRow, Mutation, MutationRecord};
 use obhut_format::share::{DepositReceipt, MAX_BATCH};
 use obhut_format::statement::{CaseKind, Role};
 use obhut_format::{BatchId, CaseId, DocumentId, Hash, ObjectId};
-use tokio::sync::mpsc;
 
 use crate::ClientError;
 use crate::act::ActDraft;
 use crate::clock::{now_us, random_bytes, system_rng};
-use crate::transport::{Endpoint, MutationRoute, StoredObject};
+use crate::transport::MutationRoute;
+use crate::upload::{Uploaded, upload};
 use crate::vault::Vault;
 
-/// Pieces of a capsule in flight between sealing and sending; about 1 MiB each.
-const PIECES: usize = 3;
 /// A lost connection is tried again with fresh keys this many times.
 const ATTEMPTS: u32 = 3;
 
@@ -122,7 +114,7 @@ impl Vault {
     }
 
     /// Seals a file with fresh keys while it is uploaded; memory does not grow with its length. A file that
-    /// changes meanwhile is refused with [`CryptoError::SourceChanged`].
+    /// changes meanwhile is refused with [`obhut_crypto::CryptoError::SourceChanged`].
     pub async fn seal_file(
         &self,
         filing: &Filing,
@@ -282,121 +274,6 @@ fn object_ref(sealed: &Unshared) -> ObjectRef {
         document: Some(sealed.manifest.document),
         revision: sealed.manifest.revision,
     }
-}
-
-/// What an upload leaves.
-struct Uploaded {
-    sealer: RevisionSealer,
-    capsule: SealedCapsule,
-    true_bytes: u64,
-}
-
-/// Sealing and sending run side by side, a few pieces apart.
-async fn upload(
-    endpoint: &Endpoint,
-    workers: Arc<Workers>,
-    object: ObjectId,
-    sealer: RevisionSealer,
-    source: File,
-) -> Result<Uploaded, ClientError> {
-    let at = *sealer.at();
-    let before = Stamp::of(&source)?;
-    let object_bytes = object_bytes(padme(before.bytes));
-    let (sender, receiver) = mpsc::channel(PIECES);
-    let sealing = tokio::task::spawn_blocking(move || {
-        let sealed = seal_to_channel(&sealer, &workers, before, &source, &sender);
-        (sealer, sealed)
-    });
-    let sending = endpoint.store_object(
-        object,
-        at.document,
-        at.revision,
-        object_bytes,
-        pieces(receiver),
-    );
-    let (sealed, sent) = tokio::join!(sealing, sending);
-    let (sealer, sealed) = sealed.map_err(|_| ClientError::integrity("sealing stopped"))?;
-    let (capsule, sent) = match (sealed, sent) {
-        // The sink broke because the vault refused: its reason is the one to tell.
-        (Err(CryptoError::Io(_)) | Ok(_), Err(refused)) => return Err(refused),
-        (Err(failed), _) => return Err(failed.into()),
-        (Ok(capsule), Ok(sent)) => (capsule, sent),
-    };
-    let expected = StoredObject {
-        content_root: capsule.content_root,
-        object_bytes,
-    };
-    if sent != expected {
-        return Err(ClientError::integrity(
-            "the vault received other bytes than were sealed",
-        ));
-    }
-    Ok(Uploaded {
-        sealer,
-        capsule,
-        true_bytes: before.bytes,
-    })
-}
-
-fn seal_to_channel(
-    sealer: &RevisionSealer,
-    workers: &Workers,
-    before: Stamp,
-    source: &File,
-    sender: &mpsc::Sender<std::io::Result<Bytes>>,
-) -> Result<SealedCapsule, CryptoError> {
-    let sink = ChannelSink(sender.clone());
-    let sealed = sealer.seal_content(before.bytes, workers, source, sink);
-    let sealed = sealed.and_then(|sealed| match Stamp::of(source) {
-        Ok(after) if after == before => Ok(sealed),
-        _ => Err(CryptoError::SourceChanged),
-    });
-    if sealed.is_err() {
-        // Breaks the upload off: the vault must not take a capsule its author does not stand behind.
-        let broken = std::io::Error::other("sealing failed");
-        let _ = sender.blocking_send(Err(broken));
-    }
-    sealed
-}
-
-/// By what a change of a file is noticed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(file: &File) -> Result<Self, CryptoError> {
-        let about = file.metadata().map_err(CryptoError::Io)?;
-        Ok(Self {
-            bytes: about.len(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        })
-    }
-}
-
-struct ChannelSink(mpsc::Sender<std::io::Result<Bytes>>);
-
-impl Write for ChannelSink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
-            .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn pieces(
-    mut receiver: mpsc::Receiver<std::io::Result<Bytes>>,
-) -> impl Stream<Item = std::io::Result<Bytes>> {
-    futures_util::stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
 fn finish_sealing(

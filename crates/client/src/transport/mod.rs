@@ -3,6 +3,14 @@
 mod encoding;
 mod endpoint;
 mod objects;
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+mod objects_tests;
 mod problem;
 mod routes;
 
