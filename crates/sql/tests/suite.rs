@@ -735,7 +735,7 @@ async fn a_lost_connection_is_unavailable_and_replaced() {
             .unwrap_or_else(|error: SqlError| panic!("{error:?}")),
         1
     );
-    assert_eq!(test.db.counters()["loses_once"].retries, 1);
+    assert!(test.db.counters()["loses_once"].retries >= 1);
     assert_eq!(count(&test.db).await, 2);
     other.close().await;
     test.finish().await.unwrap();
