@@ -10,6 +10,7 @@ mod deposits;
 mod destruction;
 mod engines;
 mod filing;
+mod opening;
 mod people;
 mod releases;
 mod replay;

@@ -1,7 +1,5 @@
 //! Opening and closing: folders, keys, bytes that are no message.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::future::Future;
 use std::path::Path;
 
