@@ -65,12 +65,14 @@ impl Gate {
             claims: &claims,
             root,
         };
+        state.in_doubt = true;
         persist::keep_step(db, &step, || replayer.to_bytes()).await?;
         if let Some(root) = root {
             state.enrolled.root = Some(root);
         }
         state.records = replayer;
         state.records_head = head;
+        state.in_doubt = false;
         Ok(state.records.size())
     }
 
@@ -151,9 +153,11 @@ impl Gate {
             claims: &[],
             root: None,
         };
+        state.in_doubt = true;
         persist::keep_step(&self.stores.first, &step, || shard.replayer.to_bytes()).await?;
         let size = shard.replayer.size();
         state.shards.insert(feed.origin, shard);
+        state.in_doubt = false;
         Ok(size)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use obhut_format::release::{GateRequest, GateResponse};
 use obhut_format::{Cbor, VaultId};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::keys::{SigningKey, StorageKeys, prepare_folders};
 use crate::replay::VaultState;
@@ -92,18 +92,18 @@ impl Gate {
                 Ok(GateResponse::DepositKey(key))
             }
             GateRequest::Deposit(signed) => {
-                let state = self.find_vault(signed.deposit.vault)?;
-                let receipt = self.take_deposit(&*state.lock().await, signed).await?;
+                let state = self.lock_vault(signed.deposit.vault).await?;
+                let receipt = self.take_deposit(&state, signed).await?;
                 Ok(GateResponse::Deposited(receipt))
             }
             GateRequest::Labels(query) => {
-                let state = self.find_vault(query.vault)?;
-                let labels = self.answer_labels(&mut *state.lock().await, &query).await?;
+                let mut state = self.lock_vault(query.vault).await?;
+                let labels = self.answer_labels(&mut state, &query).await?;
                 Ok(GateResponse::Labels(labels))
             }
             GateRequest::Feed(feed) => {
-                let state = self.find_vault(feed.vault)?;
-                let size = self.replay_feed(&mut *state.lock().await, feed).await?;
+                let mut state = self.lock_vault(feed.vault).await?;
+                let size = self.replay_feed(&mut state, feed).await?;
                 Ok(GateResponse::Fed(size))
             }
             other => self.answer_more(other).await,
@@ -113,24 +113,23 @@ impl Gate {
     async fn answer_more(&self, request: GateRequest) -> Result<GateResponse, Refusal> {
         match request {
             GateRequest::Cosign(order) => {
-                let state = self.find_vault(order.vault)?;
-                let line = self.cosign(&mut *state.lock().await, &order).await?;
+                let mut state = self.lock_vault(order.vault).await?;
+                let line = self.cosign(&mut state, &order).await?;
                 Ok(GateResponse::Cosigned(line))
             }
             GateRequest::Release(order) => {
-                let state = self.find_vault(order.vault)?;
-                let release = self.release(&mut *state.lock().await, order).await?;
+                let mut state = self.lock_vault(order.vault).await?;
+                let release = self.release(&mut state, order).await?;
                 Ok(GateResponse::Released(release))
             }
             GateRequest::Destroy(order) => {
-                let state = self.find_vault(order.vault)?;
-                let mut state = state.lock().await;
+                let mut state = self.lock_vault(order.vault).await?;
                 let count = self.destroy_ordered(&mut state, &order).await?;
                 Ok(GateResponse::Destroyed(count))
             }
             GateRequest::Status(only) => {
-                let state = self.find_vault(only.vault)?;
-                let status = self.status(&*state.lock().await).await?;
+                let state = self.lock_vault(only.vault).await?;
+                let status = self.status(&state).await?;
                 Ok(GateResponse::Status(status))
             }
             _ => Err(Refusal::BadBytes),
@@ -143,10 +142,11 @@ impl Gate {
     pub async fn sweep(&self) -> Result<u64, Refusal> {
         self.erase_deposit_keys().await?;
         crate::seen::forget_old(&self.stores.first, self.edge.now_us()).await?;
-        let vaults: Vec<_> = self.read_vaults().values().cloned().collect();
+        let vaults: Vec<_> = self.read_vaults().keys().copied().collect();
         let mut destroyed = 0;
-        for state in vaults {
-            destroyed += self.sweep_unregistered(&mut *state.lock().await).await?;
+        for vault in vaults {
+            let mut state = self.lock_vault(vault).await?;
+            destroyed += self.sweep_unregistered(&mut state).await?;
         }
         Ok(destroyed)
     }
@@ -154,6 +154,17 @@ impl Gate {
     /// Waits for what is under way and closes both stores.
     pub async fn close(&self) {
         self.stores.close().await;
+    }
+
+    /// The vault's state, alone. Whoever held it before may have gone away between writing and
+    /// taking over what was written: then the database says what is so.
+    async fn lock_vault(&self, vault: VaultId) -> Result<OwnedMutexGuard<VaultState>, Refusal> {
+        let mut state = self.find_vault(vault)?.lock_owned().await;
+        if state.in_doubt {
+            persist::wait_for_writer(&self.stores.first, vault).await?;
+            *state = persist::resume(&self.stores.first, state.enrolled.clone()).await?;
+        }
+        Ok(state)
     }
 
     fn find_vault(&self, vault: VaultId) -> Result<Arc<Mutex<VaultState>>, Refusal> {

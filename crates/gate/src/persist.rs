@@ -41,6 +41,7 @@ const CUT_TAIL: &str = "DELETE FROM log_tail WHERE vault = $1 AND origin = $2";
 const LOAD_TAIL: &str =
     "SELECT idx, entry FROM log_tail WHERE vault = $1 AND origin = $2 ORDER BY idx";
 const LOGS: &str = "SELECT origin, cosigned_size, checkpoint FROM logs WHERE vault = $1";
+const TOUCH: &str = "UPDATE vaults SET origin = origin WHERE vault = $1";
 const STORAGE_KEYS: &str = "SELECT number, probe FROM storage_keys ORDER BY number";
 const KEEP_STORAGE_KEY: &str = "INSERT INTO storage_keys (number, probe) VALUES ($1, $2)";
 
@@ -143,6 +144,15 @@ pub(crate) async fn keep_head(
     Ok(())
 }
 
+/// A commit that somebody no longer waits for may still be on its way; a write comes after it.
+pub(crate) async fn wait_for_writer(db: &Db, vault: VaultId) -> Result<(), Refusal> {
+    db.write("gate_wait_for_writer", async |mut tx| {
+        sql(TOUCH).bind(vault.0).execute(&mut tx).await
+    })
+    .await?;
+    Ok(())
+}
+
 /// The state a vault had before the restart.
 pub(crate) async fn resume(db: &Db, enrolled: Enrolled) -> Result<VaultState, Refusal> {
     let mut state = VaultState::new(enrolled);
@@ -163,6 +173,8 @@ pub(crate) async fn resume(db: &Db, enrolled: Enrolled) -> Result<VaultState, Re
         if origin == state.records_origin() {
             state.records = kept.resume_records(state.records)?;
             state.records_head = head;
+            let root = state.directory().card().map(|card| card.root.kid());
+            state.enrolled.root = state.enrolled.root.or(root);
         } else {
             let opened = state.directory().find_shard(&origin);
             let key = opened.ok_or(Refusal::ShardUnknown)?.key;

@@ -24,6 +24,8 @@ pub(crate) struct VaultState {
     pub(crate) shards: BTreeMap<String, Shard>,
     /// Number and head of the own chain of receipts.
     pub(crate) chain: (u64, Hash),
+    /// Set while something is written of which this state knows nothing yet.
+    pub(crate) in_doubt: bool,
     labels: HashMap<String, HashMap<PersonId, PersonLabels>>,
 }
 
@@ -45,6 +47,7 @@ impl VaultState {
             records_head: LogHead::default(),
             shards: BTreeMap::new(),
             chain: (0, obhut_format::release::gate_chain_start(vault)),
+            in_doubt: false,
             labels: HashMap::new(),
             enrolled,
         }
@@ -146,6 +149,15 @@ impl VaultState {
             Ok(())
         } else {
             Err(Refusal::DepositDevice)
+        }
+    }
+
+    /// Where the chain of receipts goes on. After a restored backup the head that was anchored in
+    /// the records log is ahead of the own one: no number is used twice.
+    pub(crate) fn chain_end(&self) -> (u64, Hash) {
+        match self.directory().gate_head() {
+            Some(anchored) if anchored.seq > self.chain.0 => (anchored.seq, anchored.head),
+            _ => self.chain,
         }
     }
 

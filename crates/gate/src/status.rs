@@ -36,7 +36,7 @@ impl Gate {
     }
 
     fn sign_head(&self, state: &VaultState) -> GateHead {
-        let (seq, head) = state.chain;
+        let (seq, head) = state.chain_end();
         let mut signed = GateHead {
             seq,
             head,

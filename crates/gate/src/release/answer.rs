@@ -72,7 +72,7 @@ impl Gate {
         sealed: SealedShares,
         now_us: u64,
     ) -> Result<Release, Refusal> {
-        let (seq, head) = state.chain;
+        let (seq, head) = state.chain_end();
         let mut receipt = ReleaseReceipt {
             vault: state.vault,
             act,
@@ -91,8 +91,10 @@ impl Gate {
             enc: sealed.enc,
             shares: sealed.shares,
         };
+        state.in_doubt = true;
         seen::keep_release(&self.stores.first, &receipt, &order_hash, &release).await?;
         state.chain = (receipt.seq, receipt.head);
+        state.in_doubt = false;
         Ok(release)
     }
 }

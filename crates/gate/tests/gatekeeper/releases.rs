@@ -872,3 +872,49 @@ async fn an_own_case_is_read_by_its_owner_only() {
     let attempt = world.attempt_as_citizen(&accomplice, objects, vec![proof]);
     assert_eq!(refused(world.release(&attempt).await), "grant-invalid");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_goes_away_does_not_break_the_chain_of_receipts() {
+    let mut office = Office::new(1).await;
+    let mut cut = 0;
+    for patience_us in (0..40).map(|step| step * 200) {
+        let attempt = office.open(0);
+        let drafts = office.world.drafts(&attempt, 40);
+        let logged = office.world.log(&drafts);
+        office.world.publish().await;
+        let order = office.world.order(&attempt, &logged);
+        let request = GateRequest::Release(order.clone()).to_bytes();
+        let patience = std::time::Duration::from_micros(patience_us);
+        let asked = tokio::time::timeout(patience, office.world.gate.handle(&request));
+        cut += u32::from(asked.await.is_err());
+        released(office.world.ask(GateRequest::Release(order)).await);
+    }
+    assert!(cut > 0, "no caller went away");
+    assert_eq!(office.world.status().await.head.seq, 40);
+}
+
+#[tokio::test]
+async fn the_chain_goes_on_from_the_anchored_head_after_a_restored_backup() {
+    let mut office = Office::new(1).await;
+    office.world.gate.close().await;
+    let gate = office.world.folder.path().join("data/gate");
+    let backup = office.world.folder.path().join("backup");
+    std::fs::copy(gate.join("db.sqlite"), &backup).unwrap();
+    let fed = (office.world.records.fed, office.world.access.fed);
+    office.world.restart().await;
+    for _ in 0..3 {
+        let attempt = office.open(0);
+        released(office.world.release(&attempt).await);
+    }
+    let head = office.world.status().await.head;
+    office.world.state_as_root(Event::GateHead(head.clone()));
+    office.world.gate.close().await;
+    std::fs::copy(&backup, gate.join("db.sqlite")).unwrap();
+    (office.world.records.fed, office.world.access.fed) = fed;
+    office.world.restart().await;
+    office.world.publish().await;
+    let attempt = office.open(0);
+    let receipt = receipt_of(&released(office.world.release(&attempt).await));
+    assert_eq!(receipt.seq, 4);
+    assert_eq!(receipt.head, receipt.head_after(&head.head));
+}

@@ -2,7 +2,7 @@
 
 use obhut_format::release::{EnrolVault, GateRequest, GateResponse, LabelQuery};
 use obhut_format::statement::{Event, GATE_HEAD_LABEL};
-use obhut_format::{Kid, PersonId, VaultId};
+use obhut_format::{Cbor as _, Kid, PersonId, VaultId};
 use obhut_log::{Checkpoint, Label, NoteKeyType, NoteSigner, SignedCheckpoint, VerifierKey};
 use obhut_suite::{DevicePublic, DeviceSignature, NoteKey, NotePublic};
 
@@ -300,4 +300,23 @@ async fn the_own_chains_head_is_signed() {
     public
         .verify(label, message.as_bytes(), &signature)
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_goes_away_leaves_nothing_half_known() {
+    let mut world = World::new().await;
+    let mut cut = 0;
+    for patience_us in (0..40).map(|step| step * 250) {
+        world.create_unit();
+        let request = GateRequest::Feed(world.feed(true)).to_bytes();
+        let patience = std::time::Duration::from_micros(patience_us);
+        let asked = tokio::time::timeout(patience, world.gate.handle(&request));
+        cut += u32::from(asked.await.is_err());
+        world.records.fed = usize::try_from(world.status().await.logs[0].size).unwrap();
+        world.publish().await;
+    }
+    assert!(cut > 0, "no caller went away");
+    let before = world.status().await.logs;
+    world.restart().await;
+    assert_eq!(world.status().await.logs, before);
 }
