@@ -5,6 +5,7 @@ mod case;
 mod devices;
 mod dismiss;
 mod doctor;
+mod export;
 mod found;
 mod get;
 mod import;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Devices(devices::Command),
     Dismiss(dismiss::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Found(found::Args),
     Get(get::Args),
     Import(import::Args),
@@ -53,6 +55,7 @@ impl Command {
             Self::Devices(command) => devices::run(context, command).await,
             Self::Dismiss(args) => dismiss::run(context, args).await,
             Self::Doctor(args) => doctor::run(context, args).await,
+            Self::Export(args) => export::run(context, args).await,
             Self::Found(args) => found::run(context, args).await,
             Self::Get(args) => get::run(context, args).await,
             Self::Import(args) => import::run(context, args).await,
