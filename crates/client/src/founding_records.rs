@@ -91,7 +91,7 @@ pub(crate) async fn make_records(
 }
 
 /// The founding records in the order every replayer expects.
-fn state_all(
+pub(crate) fn state_all(
     card: &VaultCard,
     root: &Identity,
     unlocked: &Unlocked,

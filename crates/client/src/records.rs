@@ -209,3 +209,8 @@ fn check_card(directory: &Directory, pinned: &VaultCard) -> Result<(), ClientErr
         ))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[path = "records_tests.rs"]
+mod tests;

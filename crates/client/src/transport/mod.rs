@@ -13,6 +13,9 @@ mod objects;
 mod objects_tests;
 mod problem;
 mod routes;
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+pub(crate) mod test_server;
 
 pub(crate) use encoding::{array_from_b64, bytes_to_b64};
 pub use encoding::{from_b64, to_b64};

@@ -2,35 +2,23 @@
 
 use futures_util::TryStreamExt;
 use obhut_format::{ObjectId, VaultId};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::Endpoint;
+use super::{Endpoint, test_server};
 use crate::{ClientError, Failure};
 
 const OBJECT: ObjectId = ObjectId([3; 16]);
 const BODY: &[u8] = b"0123456789";
 
-/// Answers each connection's request with what `answer` makes of its Range header, then closes it.
+/// As [`test_server::serve`], given the Range header.
 async fn serve(answer: impl Fn(usize, &str) -> String + Send + 'static) -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        for number in 0.. {
-            let (mut connection, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 8_192];
-            let len = connection.read(&mut request).await.unwrap();
-            let request = String::from_utf8_lossy(&request[..len]).to_ascii_lowercase();
-            let range = request
-                .lines()
-                .find_map(|line| line.strip_prefix("range: bytes="))
-                .unwrap_or_default()
-                .to_owned();
-            let answer = answer(number, &range);
-            let _ = connection.write_all(answer.as_bytes()).await;
-        }
-    });
-    Endpoint::new(&url, VaultId([1; 16])).unwrap()
+    test_server::serve(move |number, request| {
+        let range = request
+            .lines()
+            .find_map(|line| line.strip_prefix("range: bytes="));
+        answer(number, range.unwrap_or_default())
+    })
+    .await
 }
 
 fn partial(range: &str, body: &str) -> String {
