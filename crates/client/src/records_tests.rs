@@ -29,8 +29,8 @@ struct Log {
     card: VaultCard,
     tail: LogTail,
     directory: Directory,
-    log_key: NoteSigner,
-    gate_key: NoteSigner,
+    signer: NoteSigner,
+    gatekeeper: NoteSigner,
     entries: Vec<FeedEntry>,
     sealed: Vec<Blob>,
     heads: Vec<Checkpoint>,
@@ -64,8 +64,8 @@ impl Log {
         let mut log = Self {
             tail: LogTail::new(origin.clone()),
             directory: Directory::new(VAULT, card.records_key),
-            log_key: signer(&origin, NoteKeyType::Log, log_key),
-            gate_key: signer(&card.cosigners[0].name, NoteKeyType::Cosigner, gate_key),
+            signer: signer(&origin, NoteKeyType::Log, log_key),
+            gatekeeper: signer(&card.cosigners[0].name, NoteKeyType::Cosigner, gate_key),
             card,
             entries: Vec::new(),
             sealed: Vec::new(),
@@ -84,8 +84,16 @@ impl Log {
         let lambda = Lambda::generate(&mut system_rng());
         let person = PersonId([7; 16]);
         let card = self.card.clone();
-        let records =
-            state_all(&card, root, &unlocked, person, &lambda, &unit, "Test Person 1").unwrap();
+        let records = state_all(
+            &card,
+            root,
+            &unlocked,
+            person,
+            &lambda,
+            &unit,
+            "Test Person 1",
+        )
+        .unwrap();
         for record in records {
             self.append(&record.payload, record.sealed.unwrap_or_default());
         }
@@ -120,9 +128,8 @@ impl Log {
 
     /// The head of the first `size` records, cosigned `age_s` seconds ago.
     fn head(&self, size: usize, age_s: u64) -> SignedCheckpoint {
-        let mut head =
-            SignedCheckpoint::sign(self.heads[size - 1].clone(), &self.log_key).unwrap();
-        head.cosign(&self.gate_key, now_us() / 1_000_000 - age_s)
+        let mut head = SignedCheckpoint::sign(self.heads[size - 1].clone(), &self.signer).unwrap();
+        head.cosign(&self.gatekeeper, now_us() / 1_000_000 - age_s)
             .unwrap();
         head
     }
@@ -211,8 +218,8 @@ async fn c04_refuses_another_history_of_the_same_size() {
     replay(&mut records, &log.card, honest).await.unwrap();
     let forked = move |from| {
         // Signed by the right keys, but over other records.
-        let mut head = SignedCheckpoint::sign(other.heads[5].clone(), &log.log_key).unwrap();
-        head.cosign(&log.gate_key, now_us() / 1_000_000).unwrap();
+        let mut head = SignedCheckpoint::sign(other.heads[5].clone(), &log.signer).unwrap();
+        head.cosign(&log.gatekeeper, now_us() / 1_000_000).unwrap();
         other.page(from, &head)
     };
     let card = records.directory().card().unwrap().clone();
@@ -225,7 +232,7 @@ async fn c03_refuses_a_head_without_the_gatekeepers_cosignature() {
     let mut records = Records::empty(&log.card);
     let served = Arc::clone(&log);
     let alone = move |from| {
-        let head = SignedCheckpoint::sign(served.heads[5].clone(), &served.log_key).unwrap();
+        let head = SignedCheckpoint::sign(served.heads[5].clone(), &served.signer).unwrap();
         served.page(from, &head)
     };
     let refused = refusal(replay(&mut records, &log.card, alone).await);
@@ -255,7 +262,10 @@ async fn refuses_a_vault_that_keeps_counted_records_back() {
         page
     };
     let refused = refusal(replay(&mut records, &log.card, withheld).await);
-    assert!(refused.to_string().contains("keeps records back"), "{refused}");
+    assert!(
+        refused.to_string().contains("keeps records back"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -7,9 +7,7 @@ use tokio::net::TcpListener;
 use super::Endpoint;
 
 /// Answers the n-th connection's request (in lower case) with what `answer` makes of it, then closes it.
-pub(crate) async fn serve(
-    answer: impl Fn(usize, &str) -> String + Send + 'static,
-) -> Endpoint {
+pub(crate) async fn serve(answer: impl Fn(usize, &str) -> String + Send + 'static) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
