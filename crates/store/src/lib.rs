@@ -1,1 +1,43 @@
-//! Placeholder: filled by the crate's first commit.
+#![doc = include_str!("../README.md")]
+
+mod act;
+mod checks;
+mod clock;
+mod columns;
+mod error;
+mod facts;
+mod granted;
+mod logged;
+mod notary;
+mod objects;
+mod own_keys;
+mod own_log;
+mod pages;
+mod proofs;
+mod proposal;
+mod publisher;
+mod release;
+mod rows;
+mod schema;
+mod sequencer;
+mod sessions;
+mod statements;
+mod tiles;
+mod upkeep;
+mod vault;
+mod vaults;
+
+#[cfg(test)]
+mod tests;
+
+pub use act::{ActError, VerifiedAct};
+pub use clock::Clock;
+pub use error::StoreError;
+pub use logged::Logged;
+pub use notary::Notary;
+pub use objects::{Staged, StoredObject};
+pub use proposal::Proposal;
+pub use sessions::{Challenge, SessionToken};
+pub use upkeep::Quarter;
+pub use vault::{Vault, VaultParts};
+pub use vaults::{NewVault, Store, VaultRow};

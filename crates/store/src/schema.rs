@@ -1,0 +1,22 @@
+//! The tables, as two lists of migrations.
+
+use obhut_sql::{Migration, Schema};
+
+/// DDL for both engines.
+pub(crate) const SCHEMA: Schema = Schema {
+    postgres: &[Migration {
+        version: 1,
+        name: "vault",
+        sql: include_str!("../schema/postgres/0001_vault.sql"),
+    }],
+    sqlite: &[Migration {
+        version: 1,
+        name: "vault",
+        sql: include_str!("../schema/sqlite/0001_vault.sql"),
+    }],
+};
+
+/// Tables whose rows never change.
+#[cfg(test)]
+pub(crate) const APPEND_ONLY: &[&str] =
+    &["leaves", "records", "entries", "label_rows", "mutations"];

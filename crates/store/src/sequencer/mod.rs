@@ -1,0 +1,22 @@
+//! The sequencer: the one writer of a vault's logs.
+//!
+//! It takes whatever has queued up while the last batch was being committed, decides it on a trial
+//! copy of the directory, and commits rows, records, entries and both heads in one transaction.
+//! Heads are advanced by compare-and-swap: a second writer is noticed by the loser, who stops.
+
+mod assemble;
+pub(crate) mod commit;
+mod log_state;
+mod parts;
+mod person_labels;
+mod plan;
+mod reader_keys;
+pub(crate) mod restore;
+mod work;
+mod writer;
+
+pub(crate) use restore::restore;
+pub(crate) use work::{
+    CloseWork, EntryWork, LoggedAct, LoggedLeaf, MutationWork, StatementWork, Work,
+};
+pub(crate) use writer::{Reached, ReachedLog, Writer};
