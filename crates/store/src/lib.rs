@@ -35,7 +35,7 @@ pub use clock::Clock;
 pub use error::StoreError;
 pub use logged::Logged;
 pub use notary::Notary;
-pub use objects::{Staged, StoredObject};
+pub use objects::StoredObject;
 pub use proposal::Proposal;
 pub use sessions::{Challenge, SessionToken};
 pub use upkeep::Quarter;

@@ -1,23 +1,28 @@
 //! A mutation that was parsed, checked and tried, but not written yet.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use obhut_format::batch::{RecordPayload, RegisterItem};
 use obhut_format::mutation::{Committed, Mutation};
 use obhut_format::statement::Statement;
-use obhut_format::{Cbor, Hash, VaultId};
+use obhut_format::{Cbor, Hash, ObjectId, VaultId};
 use obhut_log::replay::{Directory, ReplayError};
-use obhut_sql::{Db, sql};
+use obhut_sql::{Batch, Db, Kind, Row, Value, sql};
 
 use crate::StoreError;
 use crate::checks::check_rows;
-use crate::columns::int;
-use crate::statements::statements;
+use crate::columns::{blob, int};
+use crate::statements::{batches, statements};
 
 statements! {
     SELECT_MUTATION = "SELECT hash, first_record, records FROM mutations WHERE vault = $1 AND id = $2";
-    SELECT_OBJECT = "SELECT document, revision, content_root, object_bytes, staged_by FROM objects WHERE vault = $1 AND object = $2";
+}
+
+batches! {
+    SELECT_OBJECTS: 2 = Batch::with([("vault", Kind::Blob), ("object", Kind::Blob)],
+        "SELECT o.object, o.document, o.revision, o.staged_by, o.content_root, o.object_bytes \
+         FROM batch b JOIN objects o ON o.vault = b.vault AND o.object = b.object");
 }
 
 /// A mutation whose records a copy of the directory has accepted and whose rows fit them. What it
@@ -164,23 +169,20 @@ async fn check_objects(
             RecordPayload::Document(item) => Some(item),
             _ => None,
         });
+    let found = find_objects(db, vault, mutation).await?;
     let mut used = HashSet::new();
     for (item, row) in items.zip(&mutation.documents) {
         let manifest = RegisterItem::from_bytes(&item.item.0)
             .and_then(|item| item.parse_manifest())
             .map_err(|_| StoreError::rejected("malformed", "a manifest is malformed"))?;
-        let statement = sql(SELECT_OBJECT).bind(vault.0).bind(row.object.0);
-        let found = db.fetch_optional("find_object", statement).await?;
         let missing = || StoreError::rejected("object-missing", "an object has not been uploaded");
-        let found = found.ok_or_else(missing)?;
-        let root: Option<Hash> = found.column("content_root")?;
-        let root = root.ok_or_else(missing)?;
+        let found = found.get(&row.object).ok_or_else(missing)?;
         let author = after
             .person_of(manifest.author)
             .map(|person| person.person.0);
         let fits = found.column::<[u8; 16]>("document")? == manifest.document.0
             && int(found.column("revision")?) == int(manifest.revision)
-            && root == manifest.content_root
+            && found.column::<Hash>("content_root")? == manifest.content_root
             && int(found.column("object_bytes")?) == int(manifest.object_bytes)
             && Some(found.column::<[u8; 16]>("staged_by")?) == author
             && used.insert(row.object);
@@ -190,4 +192,28 @@ async fn check_objects(
         }
     }
     Ok(())
+}
+
+/// Rows of the capsules that are noted for this mutation, in one statement.
+async fn find_objects(
+    db: &Db,
+    vault: VaultId,
+    mutation: &Mutation,
+) -> Result<HashMap<ObjectId, Row>, StoreError> {
+    let documents = &mutation.documents;
+    if documents.is_empty() {
+        return Ok(HashMap::new());
+    }
+    db.read("find_objects", move |mut tx| async move {
+        let rows = documents
+            .iter()
+            .map(|row| -> [Value; 2] { [blob(&vault.0), blob(&row.object.0)] });
+        let rows = SELECT_OBJECTS.fetch_all(&mut tx, rows).await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in rows {
+            found.insert(ObjectId(row.column("object")?), row);
+        }
+        Ok(found)
+    })
+    .await
 }

@@ -144,7 +144,7 @@ CREATE TABLE challenges (
     CONSTRAINT challenges_pkey PRIMARY KEY (challenge)
 );
 
--- Capsules in the object store; root and leaf list once they are complete.
+-- Capsules that lie complete in the object store, which keeps their leaf lists.
 CREATE TABLE objects (
     vault BYTEA NOT NULL,
     object BYTEA NOT NULL,
@@ -152,9 +152,8 @@ CREATE TABLE objects (
     revision BIGINT NOT NULL,
     staged_by BYTEA NOT NULL,
     staged_us BIGINT NOT NULL,
-    content_root BYTEA,
-    object_bytes BIGINT,
-    leaves BYTEA,
+    content_root BYTEA NOT NULL,
+    object_bytes BIGINT NOT NULL,
     CONSTRAINT objects_pkey PRIMARY KEY (vault, object)
 );
 

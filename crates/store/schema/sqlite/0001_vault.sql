@@ -154,7 +154,7 @@ CREATE TABLE challenges (
     CONSTRAINT challenges_pkey PRIMARY KEY (challenge)
 ) STRICT;
 
--- Capsules in the object store; root and leaf list once they are complete.
+-- Capsules that lie complete in the object store, which keeps their leaf lists.
 CREATE TABLE objects (
     vault BLOB NOT NULL,
     object BLOB NOT NULL,
@@ -162,9 +162,8 @@ CREATE TABLE objects (
     revision INTEGER NOT NULL,
     staged_by BLOB NOT NULL,
     staged_us INTEGER NOT NULL,
-    content_root BLOB,
-    object_bytes INTEGER,
-    leaves BLOB,
+    content_root BLOB NOT NULL,
+    object_bytes INTEGER NOT NULL,
     CONSTRAINT objects_pkey PRIMARY KEY (vault, object)
 ) STRICT;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use obhut_format::{DocumentId, ObjectId, PersonId};
+use obhut_format::{ObjectId, PersonId};
 use obhut_model::action::{Mutate, ReadLog, Release};
 use obhut_model::{Caller, Grant};
 
@@ -30,7 +30,7 @@ fn futures_are_send(
     is_send(vault.own_keys(caller));
     is_send(vault.records_page(0, Some(caller)));
     is_send(vault.wait_receipt(0, Duration::ZERO));
-    is_send(vault.stage_object(caller, ObjectId([0; 16]), DocumentId([0; 16]), 1));
+    is_send(vault.note_objects(caller, &[]));
     is_send(vault.find_ticketed_object(caller, ObjectId([0; 16])));
     is_send(vault.shut_down());
 }

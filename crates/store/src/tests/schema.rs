@@ -47,6 +47,8 @@ async fn every_statement_is_prepared_on_both_engines() {
                 crate::rows::prepare_batches(&mut tx).await?;
                 crate::own_keys::prepare_batches(&mut tx).await?;
                 crate::release::prepare_batches(&mut tx).await?;
+                crate::objects::prepare_batches(&mut tx).await?;
+                crate::proposal::prepare_batches(&mut tx).await?;
                 crate::sequencer::commit::prepare_batches(&mut tx).await
             })
             .await;
