@@ -88,9 +88,9 @@ pub struct GateConfig {
     /// First store; it has its own, short backup window.
     #[serde(default = "default_gate_folder")]
     pub folder: PathBuf,
-    /// Second store, written before a deposit is acknowledged; best on another disk.
-    #[serde(default = "default_gate_mirror")]
-    pub mirror: PathBuf,
+    /// Second store (a SQLite file), written before a deposit is acknowledged; best on another disk. Left out: below `folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<PathBuf>,
     /// Folder of the storage key. Must lie outside the data folder and its backups.
     pub keys: PathBuf,
 }
@@ -125,14 +125,14 @@ pub struct Limits {
     pub json_bytes: usize,
     /// Largest capsule in bytes.
     pub capsule_bytes: u64,
-    /// Most entries in one page of records.
-    pub page_entries: usize,
     /// Requests handled at a time; more wait.
     pub concurrent_requests: usize,
     /// Uploads handled at a time; more wait.
     pub concurrent_uploads: usize,
-    /// Login challenges a vault gives out in a minute.
-    pub challenges_per_minute: u32,
+    /// An upload that sends nothing for so many seconds is given up.
+    pub upload_idle_seconds: u64,
+    /// Requests of callers nobody knows yet (logins, invitations), per vault and minute.
+    pub anonymous_per_minute: u32,
     /// Requests, uploads and downloads aside, are given up after so many seconds.
     pub request_seconds: u64,
     /// At shutdown, requests get so many seconds to finish.
@@ -144,10 +144,10 @@ impl Default for Limits {
         Self {
             json_bytes: 32 << 20,
             capsule_bytes: 1 << 40,
-            page_entries: 1_024,
             concurrent_requests: 256,
             concurrent_uploads: 32,
-            challenges_per_minute: 600,
+            upload_idle_seconds: 60,
+            anonymous_per_minute: 600,
             request_seconds: 120,
             shutdown_seconds: 30,
         }
@@ -162,10 +162,6 @@ fn default_gate_folder() -> PathBuf {
     PathBuf::from("gate")
 }
 
-fn default_gate_mirror() -> PathBuf {
-    PathBuf::from("gate/mirror")
-}
-
 impl Config {
     /// What `init` writes: everything at its default.
     pub fn new(listen: SocketAddr, gate_keys: PathBuf) -> Self {
@@ -177,7 +173,7 @@ impl Config {
             tiles: default_tiles(),
             gate: GateConfig {
                 folder: default_gate_folder(),
-                mirror: default_gate_mirror(),
+                mirror: None,
                 keys: gate_keys,
             },
             sessions: SessionConfig::default(),
@@ -201,7 +197,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The file's text.
+    /// The file that `init` writes: every setting explained, defaults commented out.
+    pub fn explained(&self) -> String {
+        let quoted = |text: String| toml::Value::String(text).to_string();
+        include_str!("obhut.toml.in")
+            .replace("@LISTEN@", &quoted(self.listen.to_string()))
+            .replace("@KEYS@", &quoted(self.gate.keys.display().to_string()))
+    }
+
+    /// All settings as TOML.
     pub fn to_toml(&self) -> Result<String, ServerError> {
         toml::to_string(self).map_err(|error| ServerError::Config(error.to_string()))
     }
@@ -226,7 +230,6 @@ impl Config {
             ),
             ("limits.json_bytes", self.limits.json_bytes as u64),
             ("limits.capsule_bytes", self.limits.capsule_bytes),
-            ("limits.page_entries", self.limits.page_entries as u64),
             (
                 "limits.concurrent_requests",
                 self.limits.concurrent_requests as u64,
@@ -236,16 +239,17 @@ impl Config {
                 self.limits.concurrent_uploads as u64,
             ),
             (
-                "limits.challenges_per_minute",
-                u64::from(self.limits.challenges_per_minute),
+                "limits.anonymous_per_minute",
+                u64::from(self.limits.anonymous_per_minute),
             ),
             ("limits.request_seconds", self.limits.request_seconds),
+            (
+                "limits.upload_idle_seconds",
+                self.limits.upload_idle_seconds,
+            ),
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(ServerError::Config(format!("{name} must not be 0"))),
-            None if self.limits.page_entries > 1_024 => Err(ServerError::Config(
-                "limits.page_entries must not be more than 1,024".to_owned(),
-            )),
             None => Ok(()),
         }
     }
@@ -295,8 +299,32 @@ mod tests {
     #[test]
     fn reads_back_what_init_writes() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(CONFIG_FILE), config().to_toml().unwrap()).unwrap();
-        assert_eq!(Config::load(folder.path()).unwrap(), config());
+        for text in [config().explained(), config().to_toml().unwrap()] {
+            std::fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
+            assert_eq!(Config::load(folder.path()).unwrap(), config());
+        }
+    }
+
+    #[test]
+    fn the_written_file_explains_every_setting_with_its_default() {
+        let explained = config().explained();
+        for line in config()
+            .to_toml()
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains('='))
+        {
+            let there = explained
+                .lines()
+                .any(|other| other.trim_start_matches("# ") == line);
+            assert!(there, "{line}");
+        }
+        let uncommented = explained.replace("\n# ", "\n");
+        let known: Vec<_> = uncommented
+            .lines()
+            .filter(|line| line.contains(" = "))
+            .collect();
+        assert_eq!(known.len(), 19, "{known:?}");
     }
 
     #[test]

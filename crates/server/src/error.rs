@@ -23,6 +23,9 @@ pub enum ServerError {
     /// The gatekeeper refused or failed.
     #[error("the gatekeeper: {0}")]
     Gate(String),
+    /// Another process has the data folder open.
+    #[error("another obhut-server works on {}; stop it first", .0.display())]
+    InUse(PathBuf),
     /// No port.
     #[error("cannot listen on {address}")]
     Listen {
@@ -34,12 +37,21 @@ pub enum ServerError {
     /// `serve` on a folder without a vault.
     #[error("{path} is not initialised; run `obhut-server init --data {path} --name NAME`", path = .0.display())]
     NotInitialised(PathBuf),
+    /// `init` on a folder with something else in it.
+    #[error("{} is not empty and holds no vault; choose an empty or new folder", .0.display())]
+    NotEmpty(PathBuf),
     /// The operating system gave no randomness.
     #[error("the operating system gives no randomness")]
     Randomness,
+    /// The threads of the server could not be started.
+    #[error("the server's threads cannot be started")]
+    Runtime(#[source] std::io::Error),
     /// A key file does not hold a key.
     #[error("{} does not hold a key; restore it from the backup of the keys folder", .0.display())]
     SpoiltKey(PathBuf),
+    /// The database or a log failed.
+    #[error("the vault's data cannot be used")]
+    Store(#[from] obhut_store::StoreError),
 }
 
 impl ServerError {

@@ -1,8 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+mod app;
+pub mod args;
+mod clock;
+pub mod command;
 pub mod config;
+mod data;
 mod error;
+mod gatekeeper;
+mod http;
+mod keys;
+mod logging;
 pub mod objects;
+mod randomness;
+mod routes;
+mod running;
 
+pub use app::{App, Tenant};
 pub use config::Config;
+pub use data::Data;
 pub use error::ServerError;
+pub use http::problem::problems_markdown;
+pub use logging::chain as error_chain;
+pub use routes::{openapi_json, router};
+pub use running::{Running, open_app};

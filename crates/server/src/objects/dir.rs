@@ -198,9 +198,14 @@ pub struct DirUpload {
 
 impl DirUpload {
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), ObjectError> {
-        // A closed channel means the thread ended early; `finish` says why, so the rest of the body may go.
-        let _ = self.pieces.send(bytes).await;
-        Ok(())
+        if self.pieces.send(bytes).await.is_ok() {
+            return Ok(());
+        }
+        // The thread ended before its time and knows why.
+        match (&mut self.work).await.map_err(io::Error::other)? {
+            Err(error) => Err(error),
+            Ok(_) => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+        }
     }
 
     pub(super) async fn finish(self) -> Result<Stored, ObjectError> {

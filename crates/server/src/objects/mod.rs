@@ -2,6 +2,7 @@
 
 mod content;
 mod dir;
+mod staged;
 #[cfg(test)]
 mod suite;
 
@@ -13,6 +14,7 @@ use obhut_format::{Hash, ObjectId, VaultId};
 
 pub use content::ContentHasher;
 pub use dir::{Dir, DirReader, DirUpload};
+pub use staged::Staged;
 
 /// Why an object cannot be stored or read.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,110 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// The Obhut vault server: keeps sealed documents, the records log and the access log.
+#[derive(Parser)]
+#[command(name = "obhut-server", version, about, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a data folder with a first vault, and print the one-time code for its founding.
+    Init(InitArgs),
+    /// Serve all vaults of a data folder until SIGINT or SIGTERM.
+    Serve(ServeArgs),
+    /// Manage the vaults of a data folder.
+    Vault {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: VaultCommand,
+    },
+    /// Look after the configuration.
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print the description of the HTTP interface (OpenAPI 3.1).
+    Openapi,
+    /// Print the list of problems (Markdown).
+    Problems,
+}
+
+/// `init`.
+#[derive(clap::Args)]
+pub struct InitArgs {
+    /// The data folder; it must be new or empty.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Name of the agency, as people will read it on letters.
+    #[arg(long)]
+    pub name: String,
+    /// Prefix of the log origins, for example `vault.agency.example/main` [default: localhost/ and the vault's id].
+    #[arg(long)]
+    pub origin: Option<String>,
+    /// Folder of the gatekeeper's storage key, outside the data folder and its backups [default: DATA-gate-key].
+    #[arg(long, value_name = "DIR")]
+    pub gate_keys: Option<PathBuf>,
+    /// Where the server will listen. Loopback only: this version speaks plain HTTP.
+    #[arg(long, default_value = "127.0.0.1:8440")]
+    pub listen: SocketAddr,
+}
+
+/// `serve`.
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Where to listen, instead of the configured address; port 0 takes a free one.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `vault …`.
+#[derive(Subcommand)]
+pub enum VaultCommand {
+    /// Add a vault and print the one-time code for its founding. The server must be stopped.
+    Add {
+        /// The data folder.
+        #[arg(long)]
+        data: PathBuf,
+        /// Name of the agency.
+        #[arg(long)]
+        name: String,
+        /// Prefix of the log origins [default: localhost/ and the vault's id].
+        #[arg(long)]
+        origin: Option<String>,
+    },
+}
+
+/// `config …`.
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Read the configuration and say whether it can work.
+    Check {
+        /// The data folder.
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,126 @@
+//! `obhut-server vault add`, and the part of `init` that makes the first vault.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use obhut_format::VaultId;
+use obhut_format::bootstrap::BootstrapCode;
+use obhut_format::card::bootstrap_hash;
+use obhut_format::context::sha256;
+use obhut_format::release::EnrolVault;
+use obhut_store::NewVault;
+
+use crate::ServerError;
+use crate::clock::now_us;
+use crate::data::Data;
+use crate::keys::LogKeys;
+use crate::randomness::random_bytes;
+
+/// Adds a vault to an initialised data folder.
+pub async fn add_vault(
+    data: &Path,
+    name: &str,
+    origin: Option<String>,
+) -> Result<String, ServerError> {
+    let open = Data::open(data).await?;
+    let made = make_vault(&open, name, origin).await?;
+    let listen = open.config.listen;
+    open.close().await;
+    Ok(announce(data, name, &made, listen))
+}
+
+/// A vault that waits for its founding.
+pub(super) struct Made {
+    vault: VaultId,
+    origin: String,
+    code: BootstrapCode,
+}
+
+/// Makes keys, enrols the vault at the gatekeeper and writes its row.
+pub(super) async fn make_vault(
+    open: &Data,
+    name: &str,
+    origin: Option<String>,
+) -> Result<Made, ServerError> {
+    let vault = VaultId(random_bytes()?);
+    let origin = origin.unwrap_or_else(|| format!("localhost/{vault}"));
+    check_texts(name, &origin)?;
+    let keys = LogKeys::create(&open.folder, vault)?;
+    let records_key = *keys.records.public().as_bytes();
+    let access_key = *keys.access.public().as_bytes();
+    let enrolment = EnrolVault {
+        vault,
+        origin: origin.clone(),
+        records_key,
+        access_key,
+        root: None,
+    };
+    let gate_key = open.gatekeeper.enrol(enrolment).await?;
+    let secret = random_bytes()?;
+    let row = NewVault {
+        vault,
+        name: name.to_owned(),
+        origin: origin.clone(),
+        records_key,
+        access_key,
+        gate_key,
+        bootstrap_hash: sha256(&[&secret]),
+        created_us: now_us(),
+    };
+    open.store.create_vault(row).await?;
+    let hash = bootstrap_hash(vault, &origin, &records_key, &access_key, &gate_key);
+    let code = BootstrapCode::new(secret, &hash);
+    Ok(Made {
+        vault,
+        origin,
+        code,
+    })
+}
+
+/// The origin becomes a path of tiles and a line of checkpoints.
+fn check_texts(name: &str, origin: &str) -> Result<(), ServerError> {
+    if name.trim().is_empty() || name.len() > 200 || name.contains(char::is_control) {
+        return Err(ServerError::Config(
+            "--name must hold 1 to 200 bytes in one line".to_owned(),
+        ));
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+    let plain = origin
+        .split('/')
+        .all(|part| !part.is_empty() && !part.starts_with('.') && part.bytes().all(fits));
+    if !plain || origin.len() > 150 {
+        return Err(ServerError::Config(
+            "--origin must look like vault.agency.example/main: letters, digits, dots, hyphens, \
+             colons and slashes, at most 150 bytes"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// What the operator reads.
+pub(super) fn announce(data: &Path, name: &str, made: &Made, listen: SocketAddr) -> String {
+    let mut text = String::new();
+    let data = data.display();
+    let code = made.code.to_text();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "The vault of {name} is made and waits for its founding.\n\n  \
+           Vault            {vault}\n  \
+           Log origin       {origin}\n  \
+           Bootstrap code   {code}\n\n\
+         Next:\n  \
+           1. Start the server:       obhut-server serve --data {data}\n  \
+           2. Hand the code to the first registrar, not by e-mail. It works once and is shown only now.\n     \
+              It proves the registrar to the server, and the server's keys to the registrar.\n  \
+           3. The registrar founds:   obhut found --server http://{listen}\n     \
+              The agency root is made on the registrar's machine; this server never holds it.\n\n\
+         The gatekeeper's storage key lies outside the data folder. Back it up, apart from the data:\n\
+         without it no document can be opened; with both in one place the gatekeeper guards nothing.\n",
+        vault = made.vault,
+        origin = made.origin,
+    );
+    text
+}

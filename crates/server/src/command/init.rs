@@ -1,0 +1,51 @@
+//! `obhut-server init`.
+
+use std::path::{Path, PathBuf};
+
+use super::add_vault::{announce, make_vault};
+use crate::ServerError;
+use crate::args::InitArgs;
+use crate::config::{CONFIG_FILE, Config};
+use crate::data::Data;
+use crate::keys::{create_file, make_folder};
+
+/// Makes a data folder with a first vault. The configuration is written first, so that whatever fails later is mended
+/// with `vault add`.
+pub async fn init(args: InitArgs) -> Result<String, ServerError> {
+    let data = &args.data;
+    refuse_used(data)?;
+    let keys = match args.gate_keys {
+        Some(keys) => {
+            std::path::absolute(&keys).map_err(|error| ServerError::file(&keys, error))?
+        }
+        None => default_gate_keys(data)?,
+    };
+    let config = Config::new(args.listen, keys);
+    config.check(data)?;
+    make_folder(data)?;
+    create_file(&data.join(CONFIG_FILE), config.explained().as_bytes())?;
+    let open = Data::open_with(data, config).await?;
+    let made = make_vault(&open, &args.name, args.origin).await?;
+    let listen = open.config.listen;
+    open.close().await;
+    Ok(announce(data, &args.name, &made, listen))
+}
+
+fn refuse_used(data: &Path) -> Result<(), ServerError> {
+    if data.join(CONFIG_FILE).exists() {
+        return Err(ServerError::AlreadyInitialised(data.to_owned()));
+    }
+    match std::fs::read_dir(data).map(|mut entries| entries.next()) {
+        Ok(Some(_)) => Err(ServerError::NotEmpty(data.to_owned())),
+        Ok(None) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(ServerError::file(data, error)),
+    }
+}
+
+/// `vault` becomes `vault-gate-key` beside it, written relative to the data folder so that both can move together.
+fn default_gate_keys(data: &Path) -> Result<PathBuf, ServerError> {
+    let data = std::path::absolute(data).map_err(|error| ServerError::file(data, error))?;
+    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Path::new("..").join(format!("{name}-gate-key")))
+}

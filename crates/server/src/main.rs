@@ -1,0 +1,45 @@
+//! `obhut-server`: reads the command line, does one thing, prints the chain of errors once.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use obhut_server::args::{Args, Command, ConfigCommand, VaultCommand};
+use obhut_server::{ServerError, command, error_chain, openapi_json, problems_markdown};
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(text) => {
+            // A closed standard output (a pipe to `head`) is no failure.
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let text = format!("obhut-server: {}\n", error_chain(&error));
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<String, ServerError> {
+    match args.command {
+        Command::Init(args) => block_on(command::init(args)),
+        Command::Serve(args) => block_on(command::serve(args)),
+        Command::Vault {
+            command: VaultCommand::Add { data, name, origin },
+        } => block_on(command::add_vault(&data, &name, origin)),
+        Command::Config {
+            command: ConfigCommand::Check { data },
+        } => command::check_config(&data),
+        Command::Openapi => Ok(openapi_json()),
+        Command::Problems => Ok(problems_markdown()),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, ServerError>>) -> Result<T, ServerError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(ServerError::Runtime)?.block_on(work)
+}
