@@ -1,13 +1,13 @@
 //! Releases: an honest one gets its shares; every lie of a vault, a thief or a former member is refused.
 
-use obhut_format::act::{ActKind, objects_root};
+use obhut_format::act::{ActKind, ObjectRef};
 use obhut_format::context::sha256;
 use obhut_format::entry::{Decision, Opening};
 use obhut_format::release::{GateRequest, RELEASE_RECEIPT_LABEL, gate_chain_start};
 use obhut_format::share::content_secret_id;
 use obhut_format::statement::{Event, GrantRevoked, Role, SubjectAdded};
 use obhut_format::tree::root_of;
-use obhut_format::{CaseId, Cbor, PersonId, UnitId, VaultId};
+use obhut_format::{CaseId, Cbor, DocumentId, PersonId, UnitId, VaultId};
 use obhut_log::Label;
 use obhut_suite::{DevicePublic, DeviceSignature};
 
@@ -410,7 +410,7 @@ async fn f05_refuses_another_unit_and_roles_that_read_nothing() {
 async fn f06_refuses_objects_that_are_not_this_vaults() {
     let mut office = Office::new(1).await;
     let mut foreign = latest(&office.documents[0]);
-    foreign.document = Some(obhut_format::DocumentId([9; 16]));
+    foreign.document = Some(DocumentId([9; 16]));
     let open = ActKind::OpenDocument;
     let attempt = office
         .world
@@ -783,13 +783,32 @@ async fn refuses_acts_that_release_nothing_or_act_for_somebody_else() {
         .refusal_of_act(|attempt| attempt.act.card_version = 2)
         .await;
     assert_eq!(code, "card-version");
-    let code = office
-        .refusal_of_act(|attempt| {
-            attempt.act.object_count = 0;
-            attempt.act.objects_root = objects_root(&[]);
-        })
-        .await;
-    assert_eq!(code, "objects");
+}
+
+#[tokio::test]
+async fn refuses_acts_over_nothing_and_over_too_much() {
+    let mut office = Office::new(1).await;
+    let list = ActKind::ListDocuments;
+    let attempt = office
+        .world
+        .attempt(&office.clerk, office.unit, list, vec![]);
+    let answer = office.world.release_with(&attempt, &[]).await;
+    assert_eq!(refused(answer), "objects");
+    let any = |number: u32| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        ObjectRef {
+            document: Some(DocumentId(id)),
+            ..whole_case(office.case)
+        }
+    };
+    let objects = (0..10_001).map(any).collect();
+    let attempt = office
+        .world
+        .attempt(&office.clerk, office.unit, list, objects);
+    let drafts = office.world.drafts(&attempt, 20_000);
+    let answer = office.world.release_with(&attempt, &drafts).await;
+    assert_eq!(refused(answer), "objects");
 }
 
 #[tokio::test]
