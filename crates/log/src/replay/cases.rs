@@ -130,6 +130,9 @@ impl Directory {
         if case.subjects.contains(&event.person) {
             return Err(ReplayError::SubjectExists);
         }
+        if case.subjects.len() >= MAX_PERSON_LABELS {
+            return Err(ReplayError::NotSensible);
+        }
         case.subjects.push(event.person);
         self.set_case(case);
         Ok(())

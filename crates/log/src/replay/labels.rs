@@ -8,7 +8,8 @@ use super::directory::Directory;
 use super::error::ReplayError;
 use crate::label::{Label, LabelKind};
 
-/// Most persons one record can be labelled with; a case with more subjects adds them one by one.
+/// Most persons a case can be about: each of its entries, in either log, stands under all of them
+/// beside actor, case and document, and a leaf carries at most 64 labels.
 pub const MAX_PERSON_LABELS: usize = 60;
 
 /// One label of a record, by what it stands for.

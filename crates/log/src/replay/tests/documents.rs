@@ -406,6 +406,25 @@ fn f22_subjects_are_added_and_move_the_state_root() {
 }
 
 #[test]
+fn a_case_takes_no_more_subjects_than_an_entry_has_room_for() {
+    let mut world = World::with_case();
+    let worker = Actor::new(20);
+    let known = world.directory.case(CASE).unwrap().subjects.len();
+    let mut results = Vec::new();
+    for number in 100..=160 {
+        world.enrol_citizen(number);
+        let added = Event::SubjectAdded(SubjectAdded {
+            case: CASE,
+            person: PersonId([number; 16]),
+        });
+        results.push(world.by(&worker, added));
+    }
+    let taken = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(known + taken, 60);
+    assert_eq!(results.last(), Some(&Err(ReplayError::NotSensible)));
+}
+
+#[test]
 fn a_closed_case_takes_nothing_until_it_is_reopened() {
     let mut world = World::with_case();
     let worker = Actor::new(20);
