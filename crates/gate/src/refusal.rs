@@ -114,6 +114,9 @@ pub enum Refusal {
     /// A share for this person was deposited before; make a new person id.
     #[error("a share for this person was deposited before; make a new person id")]
     PersonShareExists,
+    /// An act that releases shares is about the subjects of its cases and names nobody else.
+    #[error("an act that releases shares is about the subjects of its cases and names nobody else")]
+    Persons,
     /// Shares of this kind are not taken by this gatekeeper yet.
     #[error("shares of this kind are not taken by this gatekeeper yet")]
     PurposeUnsupported,
@@ -190,6 +193,7 @@ impl Refusal {
             Self::Objects => "objects",
             Self::PersonShareDiffers => "person-share-differs",
             Self::PersonShareExists => "person-share-exists",
+            Self::Persons => "persons",
             Self::PurposeUnsupported => "purpose-not-supported",
             Self::RecordsBehind => "records-behind",
             Self::RecordsStale => "records-stale",

@@ -29,6 +29,9 @@ pub(super) fn verify_act(
     if act.on_behalf_of.is_some() {
         return Err(Refusal::DeputyUnsupported);
     }
+    if !act.persons.is_empty() {
+        return Err(Refusal::Persons);
+    }
     if directory.card().map(|card| card.version) != Some(act.card_version) {
         return Err(Refusal::CardVersion);
     }

@@ -780,6 +780,10 @@ async fn refuses_acts_that_release_nothing_or_act_for_somebody_else() {
         .await;
     assert_eq!(code, "deputies-not-supported");
     let code = office
+        .refusal_of_act(|attempt| attempt.act.persons = vec![other])
+        .await;
+    assert_eq!(code, "persons");
+    let code = office
         .refusal_of_act(|attempt| attempt.act.card_version = 2)
         .await;
     assert_eq!(code, "card-version");
