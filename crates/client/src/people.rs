@@ -2,7 +2,7 @@
 
 use obhut_crypto::{Identity, Lambda, PublicIdentity, ShareToDeposit, wrap_lambda};
 use obhut_format::act::ActKind;
-use obhut_format::content::PersonEntry;
+use obhut_format::content::{PersonEntry, SealedKind};
 use obhut_format::invite::Invitation;
 use obhut_format::mutation::{LambdaWrap, Mutation};
 use obhut_format::person::KeyBundle;
@@ -16,6 +16,9 @@ use crate::act::ActDraft;
 use crate::clock::{now_us, random_bytes, system_rng};
 use crate::transport::MutationRoute;
 use crate::vault::Vault;
+
+/// Folder of a profile for λ of persons it enrolled and nobody invited yet.
+const LAMBDAS: &str = "lambda";
 
 /// Somebody who is being enrolled: id, λ and, when invited, the first bundle.
 struct Newcomer {
@@ -80,17 +83,65 @@ impl Vault {
             ));
         }
         let invitation = self.new_invitation(person, Role::Citizen);
+        self.publish_invitation(unit, &invitation).await?;
+        Ok(invitation)
+    }
+
+    /// Publishes an invitation's epoch-0 bundle: from now on documents can be sealed to it.
+    pub(crate) async fn publish_invitation(
+        &mut self,
+        unit: UnitId,
+        invitation: &Invitation,
+    ) -> Result<(), ClientError> {
+        let person = invitation.person;
         let event = PersonInvited {
             person,
-            bundle: self.invited_bundle(&invitation)?,
+            bundle: self.invited_bundle(invitation)?,
             invited_until_us: invitation.expires_us,
         };
-        let mutation = Mutation::of(vec![self.state(Event::PersonInvited(event), None)?]);
+        let mutation = Mutation {
+            lambda_wraps: self.wrap_kept_lambda(person, &event.bundle)?,
+            ..Mutation::of(vec![self.state(Event::PersonInvited(event), None)?])
+        };
         let draft = ActDraft::new(ActKind::EnrolPerson, Role::CaseWorker)
             .in_unit(unit)
             .about(vec![person]);
         self.submit(MutationRoute::People, draft, &mutation).await?;
-        Ok(invitation)
+        Ok(())
+    }
+
+    /// λ for an invitation's bundle, if this profile enrolled the person. Others must leave it to the data
+    /// protection officer: colleagues never learn λ.
+    fn wrap_kept_lambda(
+        &self,
+        person: PersonId,
+        bundle: &KeyBundle,
+    ) -> Result<Vec<LambdaWrap>, ClientError> {
+        let (name, known) = (kept_lambda(person), self.directory().person(person));
+        let (Some(sealed), Some(known)) = (self.profile().find(&name)?, known) else {
+            return Ok(Vec::new());
+        };
+        let opened = self
+            .unlocked()
+            .key
+            .open(SealedKind::Profile, &name, &sealed)?;
+        let lambda = Lambda::from_secret(opened.into_secret()?, &known.lambda_hash)?;
+        let reader = PublicIdentity::parse(bundle)?;
+        let wrap = wrap_lambda(&lambda, person, &reader, &mut system_rng())?;
+        Ok(vec![wrap])
+    }
+
+    /// Keeps λ of somebody who has no keys yet, so that an invitation can bring it later.
+    fn keep_lambda(&self, newcomer: &Newcomer) -> Result<(), ClientError> {
+        self.profile().subfolder(LAMBDAS)?;
+        let name = kept_lambda(newcomer.person);
+        // EXPOSE: sealed under the profile key.
+        let lambda = newcomer.lambda.secret().expose();
+        let sealed = self
+            .unlocked()
+            .key
+            .seal(SealedKind::Profile, &name, lambda)?;
+        self.profile().save(&name, &sealed)
     }
 
     /// An invitation of this vault, not published yet.
@@ -144,6 +195,9 @@ impl Vault {
         let register = self.load_register_key(unit).await?;
         let sealed = register.seal_person(person, &entry, &mut system_rng())?;
         let lambda_wraps = self.wrap_for_readers(&newcomer)?;
+        if newcomer.bundle.is_none() {
+            self.keep_lambda(&newcomer)?;
+        }
         let event = PersonEnrolled {
             person,
             lambda_hash: newcomer.lambda.hash(),
@@ -212,4 +266,8 @@ impl Vault {
             known.ok_or_else(|| ClientError::NotFound(format!("there is no unit {unit}")))?;
         Ok(known.epoch())
     }
+}
+
+fn kept_lambda(person: PersonId) -> String {
+    format!("{LAMBDAS}/{person}")
 }

@@ -3,22 +3,21 @@
 use std::fs::File;
 
 use obhut_crypto::{
-    BatchTerms, CaseFileKey, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets,
-    ShareToDeposit, sign_batch, wrap_access_key,
+    CaseFileKey, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets, ShareToDeposit,
+    wrap_access_key,
 };
-use obhut_format::act::{ActKind, ObjectRef, Reason};
-use obhut_format::batch::{BatchItem, BatchKind, RecordPayload, RegisterItem};
+use obhut_format::act::Reason;
 use obhut_format::content::{Card, ContentInfo};
 use obhut_format::context::sha256;
 use obhut_format::manifest::Manifest;
-use obhut_format::mutation::{DocumentRow, Mutation, MutationRecord};
-use obhut_format::share::{DepositReceipt, MAX_BATCH};
-use obhut_format::statement::{CaseKind, Role};
-use obhut_format::{BatchId, CaseId, DocumentId, Hash, ObjectId};
+use obhut_format::mutation::DocumentRow;
+use obhut_format::share::MAX_BATCH;
+use obhut_format::statement::CaseKind;
+use obhut_format::{CaseId, DocumentId, Hash, ObjectId};
 
 use crate::ClientError;
-use crate::act::ActDraft;
 use crate::clock::{now_us, random_bytes, system_rng};
+use crate::register::{FiledDocument, Unfiled, batch_act};
 use crate::transport::MutationRoute;
 use crate::upload::{Uploaded, upload};
 use crate::vault::Vault;
@@ -55,9 +54,7 @@ pub struct Filing {
 /// A document whose capsule the vault holds, and nothing else yet: nobody can find or open it.
 #[must_use]
 pub struct Sealed {
-    manifest: Manifest,
-    card_hash: Hash,
-    row: DocumentRow,
+    unfiled: Unfiled,
     share: ShareToDeposit,
     true_bytes: u64,
 }
@@ -65,12 +62,12 @@ pub struct Sealed {
 impl Sealed {
     /// The document.
     pub fn document(&self) -> DocumentId {
-        self.manifest.document
+        self.unfiled.manifest.document
     }
 
     /// The manifest to be signed.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.unfiled.manifest
     }
 }
 
@@ -180,99 +177,38 @@ impl Vault {
                 "a batch has 1 to 1,024 documents".into(),
             ));
         }
-        let (shares, sealed): (Vec<_>, Vec<_>) = sealed.into_iter().map(split_share).unzip();
-        let (batch, receipt) = self.deposit(&shares).await?;
-        let terms = self.batch_terms(filing);
         let stored = sealed.iter().map(stored).collect();
-        let objects = sealed.iter().map(object_ref).collect();
-        let mutation = self.registration(&terms, batch, &receipt, sealed)?;
+        let filed = self.deposit_sealed(sealed).await?;
+        let documents: Vec<_> = filed.iter().collect();
+        let mutation = self.batch_registration(&documents)?;
         let unit = self.case(filing.case)?.unit;
-        let draft = ActDraft::new(ActKind::FileDocuments, Role::CaseWorker)
-            .in_unit(unit)
-            .about_case(filing.case)
-            .on(objects)
-            .because(reason);
+        let draft = batch_act(unit, &documents).because(reason);
         self.submit(MutationRoute::Documents, draft, &mutation)
             .await?;
         Ok(stored)
     }
 
-    fn batch_terms(&self, filing: &Filing) -> BatchTerms {
-        BatchTerms {
-            kind: BatchKind::Documents,
-            vault: self.id(),
-            case: filing.case,
-            case_epoch: filing.epoch,
-            signer: self.person(),
-            time_us: now_us(),
-            batch: BatchId(random_bytes()),
-        }
-    }
-
-    fn registration(
+    /// Deposits the shares of sealed documents, at most 1,024.
+    pub(crate) async fn deposit_sealed(
         &self,
-        terms: &BatchTerms,
-        deposit: BatchId,
-        receipt: &DepositReceipt,
-        sealed: Vec<Unshared>,
-    ) -> Result<Mutation, ClientError> {
-        let item = |sealed: &Unshared| RegisterItem {
-            manifest: sealed.manifest.to_bytes().to_vec().into(),
-            card_hash: sealed.card_hash,
-            deposit,
-            register_by_us: receipt.register_by_us,
-        };
-        let items: Vec<_> = sealed.iter().map(item).collect();
-        let (signed, items) = sign_batch(terms, &items, &self.unlocked().identity)?;
-        let document = |item: BatchItem| MutationRecord {
-            payload: RecordPayload::Document(item),
-            sealed: None,
-        };
-        let header = MutationRecord {
-            payload: RecordPayload::Batch(signed),
-            sealed: None,
-        };
-        let records = std::iter::once(header).chain(items.into_iter().map(document));
-        Ok(Mutation {
-            documents: sealed.into_iter().map(|sealed| sealed.row).collect(),
-            ..Mutation::of(records.collect())
-        })
+        sealed: Vec<Sealed>,
+    ) -> Result<Vec<FiledDocument>, ClientError> {
+        let split = |sealed: Sealed| (sealed.share, sealed.unfiled);
+        let (shares, unfiled): (Vec<_>, Vec<_>) = sealed.into_iter().map(split).unzip();
+        let (batch, receipt) = self.deposit(&shares).await?;
+        let file = |unfiled| FiledDocument::new(unfiled, batch, receipt.register_by_us);
+        Ok(unfiled.into_iter().map(file).collect())
     }
 }
 
-/// A sealed document whose share is on its way to the gatekeeper.
-struct Unshared {
-    manifest: Manifest,
-    card_hash: Hash,
-    row: DocumentRow,
-    true_bytes: u64,
-}
-
-fn split_share(sealed: Sealed) -> (ShareToDeposit, Unshared) {
-    let rest = Unshared {
-        manifest: sealed.manifest,
-        card_hash: sealed.card_hash,
-        row: sealed.row,
-        true_bytes: sealed.true_bytes,
-    };
-    (sealed.share, rest)
-}
-
-fn stored(sealed: &Unshared) -> Stored {
+fn stored(sealed: &Sealed) -> Stored {
+    let manifest = sealed.manifest();
     Stored {
-        document: sealed.manifest.document,
-        revision: sealed.manifest.revision,
-        manifest_hash: sealed.manifest.hash(),
+        document: manifest.document,
+        revision: manifest.revision,
+        manifest_hash: manifest.hash(),
         true_bytes: sealed.true_bytes,
-        object_bytes: sealed.manifest.object_bytes,
-    }
-}
-
-fn object_ref(sealed: &Unshared) -> ObjectRef {
-    ObjectRef {
-        case: sealed.manifest.case,
-        document: Some(sealed.manifest.document),
-        revision: sealed.manifest.revision,
+        object_bytes: manifest.object_bytes,
     }
 }
 
@@ -307,18 +243,21 @@ fn finish_sealing(
         )?),
         None => None,
     };
+    let row = DocumentRow {
+        document: manifest.document,
+        revision: manifest.revision,
+        object,
+        wrap: wrap.map(Into::into),
+        info: info.into(),
+        card: card.into(),
+    };
     Ok(Sealed {
         share: ShareToDeposit::of_document(&manifest, &secrets.share)?,
-        card_hash: sha256(&[&card]),
-        row: DocumentRow {
-            document: manifest.document,
-            revision: manifest.revision,
-            object,
-            wrap: wrap.map(Into::into),
-            info: info.into(),
-            card: card.into(),
+        unfiled: Unfiled {
+            manifest,
+            card_hash: sha256(&[&row.card.0]),
+            row,
         },
-        manifest,
         true_bytes: upload.true_bytes,
     })
 }

@@ -3,27 +3,44 @@
 use obhut_crypto::{BatchTerms, sign_batch};
 use obhut_format::act::{ActKind, ObjectRef};
 use obhut_format::batch::{BatchKind, RecordPayload, RegisterItem};
-use obhut_format::context::sha256;
 use obhut_format::manifest::Manifest;
 use obhut_format::mutation::{DocumentRow, Mutation, MutationRecord};
 use obhut_format::statement::Role;
-use obhut_format::{BatchId, CaseId, ObjectId, UnitId};
+use obhut_format::{BatchId, CaseId, Hash, UnitId};
 
 use crate::ClientError;
 use crate::act::ActDraft;
 use crate::clock::{now_us, random_bytes};
 use crate::vault::Vault;
 
+/// One revision whose capsule is uploaded, without its share.
+pub(crate) struct Unfiled {
+    pub(crate) manifest: Manifest,
+    pub(crate) card_hash: Hash,
+    pub(crate) row: DocumentRow,
+}
+
 /// One revision, uploaded and deposited.
 pub(crate) struct FiledDocument {
-    pub(crate) object: ObjectId,
-    pub(crate) manifest: Manifest,
-    pub(crate) info: Vec<u8>,
-    pub(crate) card: Vec<u8>,
-    /// None in `own` cases without a key.
-    pub(crate) wrap: Option<Vec<u8>>,
-    pub(crate) deposit: BatchId,
-    pub(crate) register_by_us: u64,
+    unfiled: Unfiled,
+    deposit: BatchId,
+    register_by_us: u64,
+}
+
+impl FiledDocument {
+    /// The deposit that holds the share, and until when it may be registered.
+    pub(crate) fn new(unfiled: Unfiled, deposit: BatchId, register_by_us: u64) -> Self {
+        Self {
+            unfiled,
+            deposit,
+            register_by_us,
+        }
+    }
+
+    /// The manifest to be signed.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.unfiled.manifest
+    }
 }
 
 impl Vault {
@@ -34,7 +51,7 @@ impl Vault {
     ) -> Result<Mutation, ClientError> {
         let mut cases: Vec<(CaseId, Vec<&FiledDocument>)> = Vec::new();
         for document in documents {
-            let case = document.manifest.case;
+            let case = document.manifest().case;
             match cases.iter_mut().find(|(known, _)| *known == case) {
                 Some((_, list)) => list.push(document),
                 None => cases.push((case, vec![document])),
@@ -43,7 +60,11 @@ impl Vault {
         let (mut records, mut rows) = (Vec::new(), Vec::new());
         for (case, documents) in cases {
             records.extend(self.sign_documents(case, &documents)?);
-            rows.extend(documents.into_iter().map(row));
+            rows.extend(
+                documents
+                    .iter()
+                    .map(|document| document.unfiled.row.clone()),
+            );
         }
         Ok(Mutation {
             documents: rows,
@@ -63,7 +84,7 @@ impl Vault {
             case,
             case_epoch: documents
                 .first()
-                .map_or(0, |document| document.manifest.case_epoch),
+                .map_or(0, |document| document.manifest().case_epoch),
             signer: self.person(),
             time_us: now_us(),
             batch: BatchId(random_bytes()),
@@ -94,28 +115,18 @@ pub(crate) fn batch_act(unit: UnitId, documents: &[&FiledDocument]) -> ActDraft 
 
 fn item(document: &FiledDocument) -> RegisterItem {
     RegisterItem {
-        manifest: document.manifest.to_bytes().to_vec().into(),
-        card_hash: sha256(&[&document.card]),
+        manifest: document.manifest().to_bytes().to_vec().into(),
+        card_hash: document.unfiled.card_hash,
         deposit: document.deposit,
         register_by_us: document.register_by_us,
     }
 }
 
-fn row(document: &FiledDocument) -> DocumentRow {
-    DocumentRow {
-        document: document.manifest.document,
-        revision: document.manifest.revision,
-        object: document.object,
-        wrap: document.wrap.clone().map(Into::into),
-        info: document.info.clone().into(),
-        card: document.card.clone().into(),
-    }
-}
-
 fn object(document: &FiledDocument) -> ObjectRef {
+    let manifest = document.manifest();
     ObjectRef {
-        case: document.manifest.case,
-        document: Some(document.manifest.document),
-        revision: document.manifest.revision,
+        case: manifest.case,
+        document: Some(manifest.document),
+        revision: manifest.revision,
     }
 }

@@ -13,7 +13,7 @@ use super::work::SharedJournal;
 use crate::ClientError;
 use crate::clock::{now_us, random_bytes, system_rng};
 use crate::error::Failure;
-use crate::register::{FiledDocument, batch_act};
+use crate::register::{FiledDocument, Unfiled, batch_act};
 use crate::transport::MutationRoute;
 use crate::vault::Vault;
 
@@ -161,15 +161,17 @@ impl Rounds<'_> {
         let deposited = self.known.find(document).ok_or_else(|| {
             ClientError::integrity("a document was not deposited before its registration")
         })?;
-        Ok(FiledDocument {
-            object: document.object,
+        let unfiled = Unfiled {
             manifest: document.manifest,
-            info: document.info.clone(),
-            card: document.card.clone(),
-            wrap: Some(document.wrap.clone()),
-            deposit: deposited.batch,
-            register_by_us: deposited.register_by_us,
-        })
+            card_hash: document.card_hash,
+            row: document.row.clone(),
+        };
+        let Deposited {
+            batch,
+            register_by_us,
+            ..
+        } = deposited;
+        Ok(FiledDocument::new(unfiled, batch, register_by_us))
     }
 
     /// Registers all at once; if the vault refuses, case by case, so that one closed case stops no other.
@@ -186,7 +188,7 @@ impl Rounds<'_> {
         if !is_refusal(&failed) {
             return Err(failed);
         }
-        for case in documents.chunk_by(|a, b| a.manifest.case == b.manifest.case) {
+        for case in documents.chunk_by(|a, b| a.manifest().case == b.manifest().case) {
             let Some(first) = case.first() else {
                 continue;
             };
@@ -194,7 +196,7 @@ impl Rounds<'_> {
             match self.submit(&case).await {
                 Ok(()) => {}
                 Err(failed) if is_refusal(&failed) => {
-                    refused.insert(first.manifest.case, failed.to_string());
+                    refused.insert(first.manifest().case, failed.to_string());
                 }
                 Err(failed) => return Err(failed),
             }

@@ -10,8 +10,10 @@ use obhut_crypto::{
     ShareToDeposit, Workers, wrap_access_key,
 };
 use obhut_format::content::{Card, ContentInfo};
+use obhut_format::context::sha256;
 use obhut_format::manifest::Manifest;
-use obhut_format::{Blob, CaseId, ClassCode, Kid, ObjectId, VaultId};
+use obhut_format::mutation::DocumentRow;
+use obhut_format::{Blob, CaseId, ClassCode, Hash, Kid, VaultId};
 use rand_core::CryptoRng;
 
 use super::journal_record::{SourceId, SourceRecord};
@@ -31,11 +33,9 @@ pub(super) struct CaseSeal {
 /// A revision whose capsule is (about to be) uploaded: all that is deposited and registered.
 pub(super) struct SealedRevision {
     pub(super) source: SourceId,
-    pub(super) object: ObjectId,
     pub(super) manifest: Manifest,
-    pub(super) info: Vec<u8>,
-    pub(super) card: Vec<u8>,
-    pub(super) wrap: Vec<u8>,
+    pub(super) row: DocumentRow,
+    pub(super) card_hash: Hash,
     /// None once it went into a deposit.
     pub(super) share: Option<ShareToDeposit>,
     pub(super) path: PathBuf,
@@ -116,13 +116,18 @@ impl<'a> CapsuleSealer<'a> {
         let wrap = wrap_access_key(key, epoch, self.sealer.at(), &secrets.access, rng)?;
         Ok(SealedRevision {
             source: self.record.source,
-            object: self.record.upload,
             share: Some(ShareToDeposit::of_document(&manifest, &secrets.share)?),
             path: file.path.clone(),
+            card_hash: sha256(&[&card]),
+            row: DocumentRow {
+                document: manifest.document,
+                revision: manifest.revision,
+                object: self.record.upload,
+                wrap: Some(wrap.into()),
+                info: info.into(),
+                card: card.into(),
+            },
             manifest,
-            info,
-            card,
-            wrap,
             true_bytes: self.record.size_bytes,
         })
     }

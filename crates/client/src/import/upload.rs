@@ -87,7 +87,7 @@ impl Worker {
         let (document, revision) = (sealed.manifest.document, sealed.manifest.revision);
         let stored = self
             .endpoint
-            .store_small_object(sealed.object, document, revision, body)
+            .store_small_object(sealed.row.object, document, revision, body)
             .await?;
         self.finish(sealed, &capsule, &stored).await
     }
