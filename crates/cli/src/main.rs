@@ -3,6 +3,7 @@
 mod command;
 mod context;
 mod ids;
+mod input;
 mod output;
 mod reason;
 mod stop;

@@ -8,6 +8,7 @@ use obhut_suite::SuiteError;
 use thiserror::Error;
 
 use crate::import::{JournalError, SubjectsError};
+use crate::letter::LetterError;
 use crate::transport::Problem;
 
 /// What kind of failure it was; the exit codes of the command line follow from it.
@@ -90,6 +91,9 @@ pub enum ClientError {
     /// The journal of an import.
     #[error("{0}")]
     Journal(#[from] JournalError),
+    /// A letter cannot be written.
+    #[error("{0}")]
+    Letter(#[from] LetterError),
     /// A proof or checkpoint of the log does not hold.
     #[error("the log does not verify: {0}")]
     Log(#[from] LogError),
@@ -155,7 +159,8 @@ impl ClientError {
             Self::Clock { .. }
             | Self::Crypto(CryptoError::Io(_) | CryptoError::SourceChanged)
             | Self::Io { .. }
-            | Self::Journal(JournalError::InUse | JournalError::Io(_)) => Failure::Failed,
+            | Self::Journal(JournalError::InUse | JournalError::Io(_))
+            | Self::Letter(_) => Failure::Failed,
             Self::Crypto(CryptoError::NotARecipient) | Self::NotFound(_) | Self::Refused(_) => {
                 Failure::Refused
             }
@@ -196,6 +201,7 @@ impl ClientError {
                 "Keep the source files. If the journal belongs to this profile, move it out of the profile's folder `imports` and \
                  repeat the command: documents that are not confirmed yet are filed anew.".into()
             }
+            Self::Letter(_) => "Give the vault a shorter address, or check this machine's clock.".into(),
             Self::NotFound(_) => "Check the id; `obhut case list` shows what this profile may see.".into(),
             Self::Partial { .. } => "Read the report, remove the causes and repeat the command: what is done is not done twice.".into(),
             Self::Passphrase => "Type the passphrase again, or name its file with --passphrase-file.".into(),

@@ -17,6 +17,7 @@ mod found;
 mod founding_records;
 mod get;
 pub mod import;
+mod inbox;
 mod issue;
 mod join;
 mod keyring;

@@ -1,8 +1,11 @@
 //! What persons and units are called, as far as this profile may know.
 
+use std::collections::HashMap;
+
 use obhut_format::{PersonId, UnitId};
 
 use crate::ClientError;
+use crate::import::NamedPerson;
 use crate::records::take_sealed;
 use crate::vault::Vault;
 
@@ -27,6 +30,40 @@ impl Vault {
         let mut opened =
             keys.filter_map(|key| key.register_key().open_person(person, &sealed.0).ok());
         Ok(opened.next().map(|entry| entry.name))
+    }
+
+    /// Ids of the citizens whose names this profile may know, by name.
+    pub async fn citizen_names(&mut self) -> Result<HashMap<String, Vec<PersonId>>, ClientError> {
+        let persons = self.directory().persons();
+        let citizens: Vec<_> = persons
+            .filter(|person| person.citizen)
+            .map(|person| person.person)
+            .collect();
+        let mut names: HashMap<String, Vec<PersonId>> = HashMap::new();
+        for person in citizens {
+            if let Some(name) = self.find_person_name(person).await? {
+                names.entry(name).or_default().push(person);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The one citizen of this id or name.
+    pub async fn find_citizen(&mut self, person: &NamedPerson) -> Result<PersonId, ClientError> {
+        let name = match person {
+            NamedPerson::Id(id) => return Ok(*id),
+            NamedPerson::Name(name) => name,
+        };
+        let names = self.citizen_names().await?;
+        match names.get(name).map_or(&[][..], Vec::as_slice) {
+            [one] => Ok(*one),
+            [] => Err(ClientError::NotFound(
+                "nobody of this name is enrolled".into(),
+            )),
+            _ => Err(ClientError::Usage(
+                "several persons have this name; give the person id instead".into(),
+            )),
+        }
     }
 
     /// A unit's name, if this profile holds its key.

@@ -1,4 +1,3 @@
-use std::io::Read;
 use std::path::PathBuf;
 
 use obhut_client::letter::parse_invitation;
@@ -6,6 +5,7 @@ use obhut_client::{ClientError, join};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::input::read_input;
 use crate::output::Report;
 use crate::stop::Stop;
 
@@ -61,22 +61,5 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         role: vault.record().role.to_string(),
         device: vault.record().device.to_string(),
         assurance: vault.card().assurance.to_string(),
-    })
-}
-
-/// A file, or standard input for `-`.
-fn read_input(file: &std::path::Path) -> Result<Vec<u8>, Stop> {
-    if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        let mut stdin = std::io::stdin().lock().take(1 << 20);
-        stdin.read_to_end(&mut bytes).map_err(Stop::Terminal)?;
-        return Ok(bytes);
-    }
-    std::fs::read(file).map_err(|source| {
-        Stop::Client(ClientError::Io {
-            what: "cannot read",
-            path: file.to_owned(),
-            source,
-        })
     })
 }

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, the call of the client, what it prints.
 
+mod activate;
 mod appoint;
 mod case;
 mod devices;
@@ -9,7 +10,9 @@ mod export;
 mod found;
 mod get;
 mod import;
+mod inbox;
 mod invite;
+mod issue;
 mod join;
 mod log;
 mod put;
@@ -24,6 +27,7 @@ use crate::stop::Stop;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Activate(activate::Args),
     Appoint(appoint::Args),
     #[command(subcommand)]
     Case(case::Command),
@@ -35,7 +39,9 @@ pub(crate) enum Command {
     Found(found::Args),
     Get(get::Args),
     Import(import::Args),
+    Inbox(inbox::Args),
     Invite(invite::Args),
+    Issue(issue::Args),
     Join(join::Args),
     #[command(subcommand)]
     Log(log::Command),
@@ -50,6 +56,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self, context: &Context<'_>) -> Result<(), Stop> {
         match self {
+            Self::Activate(args) => activate::run(context, args).await,
             Self::Appoint(args) => appoint::run(context, args).await,
             Self::Case(command) => case::run(context, command).await,
             Self::Devices(command) => devices::run(context, command).await,
@@ -59,7 +66,9 @@ impl Command {
             Self::Found(args) => found::run(context, args).await,
             Self::Get(args) => get::run(context, args).await,
             Self::Import(args) => import::run(context, args).await,
+            Self::Inbox(args) => inbox::run(context, args).await,
             Self::Invite(args) => invite::run(context, args).await,
+            Self::Issue(args) => issue::run(context, args).await,
             Self::Join(args) => join::run(context, args).await,
             Self::Log(command) => log::run(context, command).await,
             Self::Put(args) => put::run(context, args).await,

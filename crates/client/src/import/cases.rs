@@ -54,7 +54,7 @@ impl FolderCases {
         if named.is_empty() {
             return Ok(cases);
         }
-        let known = known_names(vault).await?;
+        let known = vault.citizen_names().await?;
         for person in named {
             let id = cases.find_or_enrol(vault, &known, &person).await?;
             cases.persons.insert(person, id);
@@ -167,21 +167,4 @@ pub(super) fn as_reason(failed: ClientError) -> Result<SkipReason, ClientError> 
         }
         other => Err(other),
     }
-}
-
-/// Names of the citizens this profile may know.
-async fn known_names(vault: &mut Vault) -> Result<HashMap<String, Vec<PersonId>>, ClientError> {
-    let citizens: Vec<_> = vault
-        .directory()
-        .persons()
-        .filter(|person| person.citizen)
-        .map(|person| person.person)
-        .collect();
-    let mut names: HashMap<String, Vec<PersonId>> = HashMap::new();
-    for person in citizens {
-        if let Some(name) = vault.find_person_name(person).await? {
-            names.entry(name).or_default().push(person);
-        }
-    }
-    Ok(names)
 }
