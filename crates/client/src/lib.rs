@@ -44,6 +44,7 @@ mod unit_epoch;
 mod units;
 mod upload;
 mod vault;
+mod verify_case;
 mod whole_file;
 
 pub use act::{ActDraft, stated_reason};
@@ -66,4 +67,5 @@ pub use root_sheet::read_root_sheet;
 pub use status::{Status, status};
 pub use texts::{invitation_text, parse_bootstrap_code};
 pub use vault::Vault;
+pub use verify_case::{CaseCheck, CaseProblem};
 pub use whole_file::{Existing, WholeFile};

@@ -4,6 +4,7 @@ mod change;
 mod list;
 mod new;
 mod show;
+mod verify;
 
 use crate::context::Context;
 use crate::stop::Stop;
@@ -16,6 +17,7 @@ pub(crate) enum Command {
     Show(show::Args),
     Close(change::CloseArgs),
     Reopen(change::ReopenArgs),
+    Verify(verify::Args),
 }
 
 pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), Stop> {
@@ -25,5 +27,6 @@ pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), S
         Command::Show(args) => show::run(context, args).await,
         Command::Close(args) => change::close(context, args).await,
         Command::Reopen(args) => change::reopen(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
     }
 }
