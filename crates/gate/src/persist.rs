@@ -17,7 +17,7 @@ use crate::vaults::{self, Enrolled};
 use crate::{GateError, Refusal, seen};
 
 /// A snapshot is taken after so many entries, and not before the log has grown by a quarter.
-const SNAPSHOT_AFTER: u64 = 2_048;
+const SNAPSHOT_AFTER: u64 = 1_024;
 
 const TAIL: Batch<4> = Batch::insert(
     "log_tail",

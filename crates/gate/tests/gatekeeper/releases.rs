@@ -3,7 +3,7 @@
 use obhut_format::act::{ActKind, ObjectRef};
 use obhut_format::context::sha256;
 use obhut_format::entry::{Decision, Opening};
-use obhut_format::release::{GateRequest, RELEASE_RECEIPT_LABEL, gate_chain_start};
+use obhut_format::release::{GateRequest, GateResponse, RELEASE_RECEIPT_LABEL, gate_chain_start};
 use obhut_format::share::content_secret_id;
 use obhut_format::statement::{Event, GrantRevoked, Role, SubjectAdded};
 use obhut_format::tree::root_of;
@@ -31,7 +31,10 @@ struct Office {
 
 impl Office {
     async fn new(documents: usize) -> Self {
-        let mut world = World::new().await;
+        Self::within(World::new().await, documents).await
+    }
+
+    async fn within(mut world: World, documents: usize) -> Self {
         let unit = world.create_unit();
         let clerk = world.activated(false).await;
         let citizen = world.activated(true).await;
@@ -765,6 +768,47 @@ async fn refuses_entries_that_are_not_proved_in_a_cosigned_fresh_head() {
         "objects"
     );
     released(office.world.ask(GateRequest::Release(honest)).await);
+}
+
+#[tokio::test]
+async fn refuses_a_head_that_the_gatekeeper_did_not_cosign_itself() {
+    let mut office = Office::new(1).await;
+    let attempt = office.open(0);
+    let drafts = office.world.drafts(&attempt, 40);
+    let logged = office.world.log(&drafts);
+    office.world.publish().await;
+    let honest = office.world.order(&attempt, &logged);
+    // One witness is all that the card asks for, but nobody followed the labels for it.
+    let mut order = honest.clone();
+    order.checkpoint = office
+        .world
+        .witnessed(&without_cosignature(&order.checkpoint));
+    let answer = office.world.ask(GateRequest::Release(order)).await;
+    assert_eq!(refused(answer), "checkpoint");
+    let mut order = honest;
+    order.checkpoint = office.world.witnessed(&order.checkpoint);
+    released(office.world.ask(GateRequest::Release(order)).await);
+}
+
+#[tokio::test]
+async fn f21_waits_for_the_whole_quorum_of_the_card() {
+    let world = World::with_quorum_of_two().await;
+    let mut office = Office::within(world, 1).await;
+    let attempt = office.open(0);
+    let drafts = office.world.drafts(&attempt, 40);
+    let logged = office.world.log(&drafts);
+    office.world.publish().await;
+    let mut order = office.world.order(&attempt, &logged);
+    let answer = office.world.ask(GateRequest::Release(order.clone())).await;
+    assert_eq!(refused(answer), "records-stale");
+    let mut feed = office.world.feed(true);
+    feed.checkpoint = office.world.witnessed(&office.world.records.head);
+    let answer = office.world.ask(GateRequest::Feed(feed)).await;
+    assert!(matches!(answer, GateResponse::Fed(_)), "{answer:?}");
+    let answer = office.world.ask(GateRequest::Release(order.clone())).await;
+    assert_eq!(refused(answer), "checkpoint");
+    order.checkpoint = office.world.witnessed(&order.checkpoint);
+    released(office.world.ask(GateRequest::Release(order)).await);
 }
 
 #[tokio::test]

@@ -81,13 +81,13 @@ async fn resumes_from_a_snapshot_and_what_came_after_it() {
     world.appoint(&clerk, unit, None);
     world.publish().await;
     let (case, _) = world.create_case(&clerk, unit, &[]).await;
-    for _ in 0..3 {
-        let documents = world.file(&clerk, case, 1_000).await;
-        assert_eq!(documents.len(), 1_000);
+    for _ in 0..2 {
+        let documents = world.file(&clerk, case, 600).await;
+        assert_eq!(documents.len(), 600);
         world.publish().await;
     }
     let tail = crate::deposits::rows(&world, "SELECT COUNT(*) AS n FROM log_tail").await;
-    assert!(tail < 2_048, "{tail} entries are kept beside the snapshot");
+    assert!(tail < 700, "{tail} entries are kept beside the snapshot");
     let before = world.status().await;
     world.restart().await;
     assert_eq!(world.status().await.logs, before.logs);
@@ -193,7 +193,7 @@ async fn refuses_a_founding_card_for_another_gatekeeper_or_key() {
         match bent {
             0 => card.gate_key[0] ^= 1,
             1 => card.access_key = card.records_key,
-            _ => card.quorum = 2,
+            _ => card.quorum = 3,
         }
         if bent == 2 {
             // Nobody can apply such a card: the replay itself refuses it.

@@ -107,12 +107,24 @@ pub(crate) struct World {
     pub(crate) root: IdentityMaster,
     pub(crate) lambdas: BTreeMap<PersonId, [u8; 32]>,
     pub(crate) registrar: TestPerson,
+    /// Another authority that cosigns what it is shown.
+    pub(crate) witness: NoteSigner,
+    /// How many of gatekeeper and witness the card asks for.
+    pub(crate) quorum: u64,
 }
 
 impl World {
     /// A founded vault with its registrar, fed and cosigned.
     pub(crate) async fn new() -> Self {
         let mut world = Self::enrolled().await;
+        world.found().await;
+        world
+    }
+
+    /// A founded vault whose card asks for gatekeeper and witness.
+    pub(crate) async fn with_quorum_of_two() -> Self {
+        let mut world = Self::enrolled().await;
+        world.quorum = 2;
         world.found().await;
         world
     }
@@ -130,7 +142,7 @@ impl World {
     }
 
     async fn enrolled_over(stores: [Option<&str>; 2]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in(quick_folder()).unwrap();
         let clock = Arc::new(AtomicU64::new(1_800_000_000 * SECOND));
         let data = folder.path().join("data");
         let mut config = GateConfig::new(data.join("gate"), &data, folder.path().join("gate-key"));
@@ -145,6 +157,8 @@ impl World {
         let records_key = *records.signer.verifier().public().as_bytes();
         let root = IdentityMaster::generate(&mut rng);
         let registrar = TestPerson::generate(&mut rng);
+        let witness = NoteKey::generate(&mut rng);
+        let witness = NoteSigner::new("witness.example", NoteKeyType::Cosigner, witness).unwrap();
         let world = Self {
             folder,
             config,
@@ -159,6 +173,8 @@ impl World {
             lambdas: BTreeMap::new(),
             registrar,
             rng,
+            witness,
+            quorum: 1,
         };
         let enrol = world.enrolment();
         let answer = world.ask(GateRequest::Enrol(enrol)).await;
@@ -197,12 +213,19 @@ impl World {
             records_key: *self.records.signer.verifier().public().as_bytes(),
             access_key: *self.access.signer.verifier().public().as_bytes(),
             gate_key: self.gate.public_key(),
-            cosigners: vec![Cosigner {
-                name: "gatekeeper.example".to_owned(),
-                public: self.gate.public_key(),
-                elsewhere: false,
-            }],
-            quorum: 1,
+            cosigners: vec![
+                Cosigner {
+                    name: "gatekeeper.example".to_owned(),
+                    public: self.gate.public_key(),
+                    elsewhere: false,
+                },
+                Cosigner {
+                    name: "witness.example".to_owned(),
+                    public: *self.witness.verifier().public().as_bytes(),
+                    elsewhere: true,
+                },
+            ],
+            quorum: self.quorum,
             assurance: Assurance::SelfAsserted,
             created_us: self.now(),
         }
@@ -358,6 +381,14 @@ impl World {
         log.head = format!("{checkpoint}{line}\n");
     }
 
+    /// The witness's line for a head.
+    pub(crate) fn witnessed(&self, head: &str) -> String {
+        let mut head: SignedCheckpoint = head.parse().unwrap();
+        let time_s = self.now() / SECOND;
+        head.cosign(&self.witness, time_s).unwrap();
+        head.to_string()
+    }
+
     pub(crate) async fn publish(&mut self) {
         self.publish_log(true).await;
         self.publish_log(false).await;
@@ -367,6 +398,16 @@ impl World {
         let mut id = [0; 16];
         self.rng.fill_bytes(&mut id);
         id
+    }
+}
+
+/// In memory where the machine has it: every step of a test is synced to disk.
+fn quick_folder() -> std::path::PathBuf {
+    let shm = std::path::PathBuf::from("/dev/shm");
+    if shm.is_dir() {
+        shm
+    } else {
+        std::env::temp_dir()
     }
 }
 
