@@ -195,7 +195,7 @@ async fn finish(
 ) -> Result<Founded, ClientError> {
     let mut vault = Vault::with(profile, unlocked)?;
     vault.log_in().await?;
-    vault.wait_for_quorum().await?;
+    vault.wait_for_own_keys().await?;
     vault.mark_joined()?;
     forget_pending(vault.profile())?;
     Ok(Founded {

@@ -51,7 +51,7 @@ pub async fn join(
         activate(&mut vault, &first, invitation).await?;
     }
     vault.log_in().await?;
-    vault.wait_for_quorum().await?;
+    vault.wait_for_own_keys().await?;
     vault.mark_joined()?;
     forget_pending(vault.profile())?;
     Ok(vault)

@@ -100,14 +100,32 @@ impl Vault {
 
     /// As [`Self::sync`], and waits a while for the first cosignatures after a change.
     pub(crate) async fn wait_for_quorum(&mut self) -> Result<(), ClientError> {
+        self.wait_until(|_| Ok(())).await
+    }
+
+    /// Replays until this profile's person, keys and device stand in the log with quorum.
+    pub(crate) async fn wait_for_own_keys(&mut self) -> Result<(), ClientError> {
+        self.wait_until(Self::check_own_keys).await
+    }
+
+    async fn wait_until(
+        &mut self,
+        holds: impl Fn(&Self) -> Result<(), ClientError>,
+    ) -> Result<(), ClientError> {
         let begun = tokio::time::Instant::now();
         loop {
-            match self.sync().await {
-                Err(failed) if is_unconfirmed(&failed) && begun.elapsed() < QUORUM_WAIT => {
-                    tokio::time::sleep(QUORUM_PAUSE).await;
-                }
-                other => return other,
+            let failed = match self.sync().await {
+                Ok(()) => match holds(self) {
+                    Ok(()) => return Ok(()),
+                    Err(failed) => failed,
+                },
+                Err(failed) if is_unconfirmed(&failed) => failed,
+                Err(failed) => return Err(failed),
+            };
+            if begun.elapsed() > QUORUM_WAIT {
+                return Err(failed);
             }
+            tokio::time::sleep(QUORUM_PAUSE).await;
         }
     }
 
