@@ -207,7 +207,7 @@ impl ClientError {
             Self::Passphrase => "Type the passphrase again, or name its file with --passphrase-file.".into(),
             Self::Problem(problem) => problem.next_step(),
             Self::Profile(_) => "Choose a profile with --profile, or make one with `obhut join`.".into(),
-            Self::Refused(_) => "Ask the registrar of your agency if this should be allowed.".into(),
+            Self::Refused(_) => "Remove the reason, or ask a registrar if you should be allowed to.".into(),
             Self::Unreachable { .. } => {
                 "Check the network and whether the vault is up, then repeat the command: nothing is done twice.".into()
             }

@@ -55,10 +55,20 @@ impl Problem {
     pub fn failure(&self) -> Failure {
         match self.status {
             401 => Failure::Authentication,
+            403 if self.is_about_the_caller() => Failure::Authentication,
             403 | 404 | 409 | 410 => Failure::Refused,
             502..=504 => Failure::Unreachable,
             _ => Failure::Failed,
         }
+    }
+
+    /// Refused because of who or what asks, not because of what is asked for.
+    fn is_about_the_caller(&self) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        matches!(
+            reason,
+            "device-revoked" | "device-unknown" | "person-unknown" | "invitation-only"
+        )
     }
 
     /// What to do next: the vault's own words if it has any.
