@@ -1,13 +1,15 @@
 //! The records log, page by page, for clients that replay it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use obhut_format::reading::RecordsPage;
 use obhut_format::release::FeedEntry;
 use obhut_format::statement::Role;
 use obhut_format::{Blob, Kid, UnitId};
-use obhut_log::Recs;
 use obhut_log::replay::Directory;
+use obhut_log::{Recs, SignedCheckpoint};
 use obhut_model::Caller;
 use obhut_sql::{Row, sql};
 
@@ -24,11 +26,13 @@ statements! {
 
 /// Most entries of a page.
 const PAGE_ENTRIES: u64 = 1_024;
+/// How long a page waits for the quorum of what was just committed.
+const FRESH_PATIENCE: Duration = Duration::from_secs(2);
 /// A page ends after about this many bytes.
 const PAGE_BYTES: usize = 8 * 1_024 * 1_024;
 
 impl Vault {
-    /// Records from `from` on, up to the newest head with a quorum, with the sealed parts that
+    /// Records from `from` on, up to a head with a quorum that covers what was committed so far, with the sealed parts that
     /// `reader` may have; nobody else gets any.
     pub async fn records_page(
         &self,
@@ -36,7 +40,7 @@ impl Vault {
         reader: Option<&Caller>,
     ) -> Result<RecordsPage, StoreError> {
         let origin = self.0.row.records_origin();
-        let signed = self.wait_published(&origin, 0, QUORUM_PATIENCE).await?;
+        let signed = self.newest_records(&origin).await?;
         let end = signed
             .unverified()
             .size
@@ -65,6 +69,16 @@ impl Vault {
             page.sealed.push(sealed);
         }
         Ok(page)
+    }
+
+    /// A head that covers what was committed before the question, so that whoever wrote a record
+    /// reads it; the newest one there is when its quorum is late.
+    async fn newest_records(&self, origin: &str) -> Result<Arc<SignedCheckpoint>, StoreError> {
+        let last = self.directory().size().saturating_sub(1);
+        match self.wait_published(origin, last, FRESH_PATIENCE).await {
+            Err(StoreError::NoQuorum) => self.wait_published(origin, 0, QUORUM_PATIENCE).await,
+            other => other,
+        }
     }
 }
 
