@@ -4,8 +4,8 @@
 //! alignments. What is compressed or encrypted before it leaks is not found.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -132,6 +132,26 @@ impl Search {
         Ok(findings)
     }
 
+    /// Everything found in a process's memory as a core dump would hold it: every readable mapping.
+    /// The offset is the address. Needs the right to trace the process, which a parent has.
+    pub fn process(&self, process: u32) -> io::Result<Vec<Finding>> {
+        let path = PathBuf::from(format!("/proc/{process}/mem"));
+        let maps = fs::read_to_string(format!("/proc/{process}/maps"))?;
+        let mut memory = File::open(&path)?;
+        let mut findings = Vec::new();
+        for (start, end) in maps.lines().filter_map(readable) {
+            memory.seek(SeekFrom::Start(start))?;
+            let mapping = BufReader::with_capacity(1 << 20, (&memory).take(end - start));
+            for found in self.automaton.stream_find_iter(mapping) {
+                // A mapping that went away meanwhile, or one of the kernel's own.
+                let Ok(found) = found else { break };
+                let address = Some(start + found.start() as u64);
+                findings.extend(self.finding(found.pattern().as_usize(), &path, address));
+            }
+        }
+        Ok(findings)
+    }
+
     fn finding(&self, pattern: usize, path: &Path, offset: Option<u64>) -> Option<Finding> {
         let (place, form) = self.meanings.get(pattern)?;
         Some(Finding {
@@ -141,6 +161,16 @@ impl Search {
             offset,
         })
     }
+}
+
+/// Start and end of a mapping that can be read: `55d0…-55d1… r--p …` (proc(5)).
+fn readable(line: &str) -> Option<(u64, u64)> {
+    let mut words = line.split_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let rights = words.next()?;
+    let address = |digits| u64::from_str_radix(digits, 16).ok();
+    let range = (address(start)?, address(end)?);
+    (rights.starts_with('r') && !line.ends_with("[vvar]")).then_some(range)
 }
 
 fn vanished(error: Option<&io::Error>) -> bool {
@@ -190,7 +220,7 @@ mod tests {
 
     fn found_in(content: &[u8]) -> Vec<(String, Form)> {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("file"), content).unwrap();
+        fs::write(folder.path().join("file"), content).unwrap();
         let search = Search::new(&canaries()).unwrap();
         let findings = search.tree(folder.path()).unwrap();
         findings
@@ -243,13 +273,33 @@ mod tests {
     fn finds_a_canary_in_a_name() {
         let folder = tempfile::tempdir().unwrap();
         let token = String::from_utf8(canaries().remove(0).token).unwrap();
-        std::fs::create_dir(folder.path().join(format!("case {token}"))).unwrap();
+        fs::create_dir(folder.path().join(format!("case {token}"))).unwrap();
         let findings = Search::new(&canaries())
             .unwrap()
             .tree(folder.path())
             .unwrap();
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].offset, None);
+    }
+
+    #[test]
+    fn finds_a_canary_in_the_memory_of_another_process() {
+        let canary = canaries().remove(0);
+        let token = String::from_utf8(canary.token.clone()).unwrap();
+        let search = Search::new(&[canary]).unwrap();
+        let found = |value: &str| {
+            let mut child = std::process::Command::new("sleep")
+                .arg("60")
+                .env("CANARY", value)
+                .spawn()
+                .unwrap();
+            let findings = search.process(child.id()).unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            findings.len()
+        };
+        assert_eq!(found("nothing"), 0);
+        assert!(found(&token) >= 1);
     }
 
     #[test]

@@ -49,7 +49,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ),
     ("client", &["crypto", "format", "log", "model", "suite"]),
     ("cli", &["client"]),
-    ("xtask", &[]),
+    ("xtask", &["format"]),
 ];
 
 /// What the command line may name: arguments and printing.

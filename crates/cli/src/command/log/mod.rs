@@ -1,3 +1,6 @@
+//! `obhut log`.
+
+mod mine;
 mod verify;
 
 use crate::context::Context;
@@ -6,12 +9,13 @@ use crate::stop::Stop;
 /// Read and check the logs
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    Mine(mine::Args),
     Verify(verify::Args),
 }
 
-#[expect(clippy::unused_async, reason = "commands that ask the vault follow")]
 pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), Stop> {
     match command {
+        Command::Mine(args) => mine::run(context, args).await,
         Command::Verify(args) => verify::run(context, &args),
     }
 }

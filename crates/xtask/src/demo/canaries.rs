@@ -1,0 +1,66 @@
+//! The proof that the server never saw what it must not see.
+
+use std::path::Path;
+
+use xtask::canary::{Canary, Finding, Search};
+
+use super::stage::{Stage, say, trouble};
+use crate::run::Result;
+
+/// Searches everything the server has, on disk and in memory, and shows that the search would find.
+pub(crate) fn search(stage: &mut Stage) -> Result<()> {
+    stage.step("Random tokens stood in names, titles, references, documents and secrets. The server's files and memory are searched for them, raw, in hex and in base64.");
+    let search = Search::new(stage.canaries()).map_err(|error| error.to_string())?;
+    let folder = stage.server_folder();
+    let process = stage.server_process().ok_or("the server is not running")?;
+    let mut findings = in_folder(&search, &folder)?;
+    let memory = search.process(process);
+    findings.extend(memory.map_err(|error| format!("the server's memory: {error}"))?);
+    report(&findings)?;
+    say(&format!(
+        "Checked: none of {} tokens in database, log, objects, tiles, keys, server.log or memory.",
+        stage.canaries().len()
+    ));
+    would_be_found(stage, &search)
+}
+
+/// The counter-proof: one token, planted in base64 beside the database.
+fn would_be_found(stage: &Stage, search: &Search) -> Result<()> {
+    let canary: &Canary = stage.canaries().first().ok_or("there are no canaries")?;
+    let text = data_encoding::BASE64.encode(&[b"..", canary.token.as_slice()].concat());
+    let planted = stage.write("server/vault/planted", text.as_bytes())?;
+    let found = in_folder(search, &stage.server_folder())?;
+    std::fs::remove_file(&planted).map_err(|error| trouble("remove", &planted, &error))?;
+    match found.as_slice() {
+        [finding] if finding.path == planted && finding.place == canary.place => {
+            say("Counter-proof: a token planted there on purpose was found.");
+            Ok(())
+        }
+        other => Err(format!(
+            "the planted token was not found as it should: {other:?}"
+        )),
+    }
+}
+
+fn in_folder(search: &Search, folder: &Path) -> Result<Vec<Finding>> {
+    search
+        .tree(folder)
+        .map_err(|error| trouble("search", folder, &error))
+}
+
+fn report(findings: &[Finding]) -> Result<()> {
+    for finding in findings {
+        let offset = finding
+            .offset
+            .map_or("its name".to_owned(), |at| format!("{at:#x}"));
+        println!(
+            "   FOUND {} in {} at {offset}",
+            finding.place,
+            finding.path.display()
+        );
+    }
+    match findings.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} canaries leaked to the server")),
+    }
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask demo`: the life of a document, played with the real programs.
+
+mod canaries;
+mod checking;
+mod citizen;
+mod filing;
+mod people;
+mod reading;
+mod refusing;
+mod stage;
+
+use std::path::PathBuf;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+
+use crate::run::{Result, cargo, must};
+use stage::Stage;
+
+/// What to show.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A folder of your own files, one case file a folder, instead of synthetic ones.
+    folder: Option<PathBuf>,
+    /// End after the story instead of keeping the server running.
+    #[arg(long)]
+    once: bool,
+    /// Play in this new folder and leave it behind.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// What the synthetic files and canaries are made from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    println!("Building the programs …");
+    must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let rng = ChaCha20Rng::seed_from_u64(arguments.seed);
+    let mut stage = Stage::open(arguments.keep.as_deref(), rng)?;
+    play(&mut stage, arguments)?;
+    println!();
+    match stage.missing() {
+        [] => println!("The story is told; every step did what it says."),
+        missing => println!("Told without what is not built yet: {}", missing.join(", ")),
+    }
+    if arguments.once {
+        return Ok(());
+    }
+    stage.keep_serving()
+}
+
+fn play(stage: &mut Stage, arguments: &Arguments) -> Result<()> {
+    people::found(stage)?;
+    let people = people::join(stage)?;
+    let files = filing::prepare(stage, arguments.folder.as_deref(), arguments.seed)?;
+    let filed = filing::file(stage, &people, &files)?;
+    reading::read(stage, &filed)?;
+    let citizen = citizen::issue(stage, &filed)?;
+    if citizen {
+        citizen::open(stage, &filed)?;
+    }
+    refusing::refuse_strangers(stage, &filed)?;
+    refusing::remove(stage, &people, &filed)?;
+    checking::verify(stage, &filed)?;
+    canaries::search(stage)
+}
