@@ -19,7 +19,8 @@ use crate::sequencer::{CloseWork, LoggedAct, LoggedLeaf, Work};
 pub struct Logged<A> {
     act: VerifiedAct,
     entry: LoggedAct,
-    queue: mpsc::UnboundedSender<Work>,
+    /// Weak, so that an unfinished request does not keep a vault from stopping.
+    queue: mpsc::WeakUnboundedSender<Work>,
     receipt: OnceLock<Hash>,
     completed: bool,
     action: PhantomData<fn() -> A>,
@@ -30,12 +31,12 @@ impl<A> Logged<A> {
     pub(crate) fn new(
         act: VerifiedAct,
         entry: LoggedAct,
-        queue: mpsc::UnboundedSender<Work>,
+        queue: &mpsc::UnboundedSender<Work>,
     ) -> Self {
         Self {
             act,
             entry,
-            queue,
+            queue: queue.downgrade(),
             receipt: OnceLock::new(),
             completed: false,
             action: PhantomData,
@@ -85,7 +86,9 @@ impl<A> Logged<A> {
                 receipt: self.receipt.get().copied(),
             });
             // Without a sequencer the entry stays open, and is closed as aborted after the restart.
-            drop(self.queue.send(work));
+            if let Some(queue) = self.queue.upgrade() {
+                drop(queue.send(work));
+            }
         }
     }
 }

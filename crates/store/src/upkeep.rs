@@ -10,6 +10,7 @@ use obhut_format::statement::{Event, ShardOpened};
 use obhut_log::{Label, Recs};
 use obhut_sql::{SqlError, sql};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::columns::int;
 use crate::sequencer::{CloseWork, StatementWork, Work};
@@ -51,7 +52,7 @@ impl Vault {
     }
 
     pub(crate) fn start_upkeep(&self) {
-        self.add_task(tokio::spawn(rounds(Arc::downgrade(&self.0))));
+        self.spawn(rounds(Arc::downgrade(&self.0), self.0.stopping.clone()));
     }
 
     async fn round(&self) -> Result<(), StoreError> {
@@ -103,14 +104,20 @@ impl Vault {
     }
 }
 
-async fn rounds(vault: Weak<Inner>) {
+async fn rounds(vault: Weak<Inner>, stopping: CancellationToken) {
     while let Some(inner) = vault.upgrade() {
         let vault = Vault(inner);
         if let Err(error) = vault.round().await {
             tracing::warn!(vault = %vault.id(), %error, "upkeep failed and will be tried again");
         }
         drop(vault);
-        tokio::time::sleep(ROUND).await;
+        if stopping
+            .run_until_cancelled(tokio::time::sleep(ROUND))
+            .await
+            .is_none()
+        {
+            return;
+        }
     }
 }
 

@@ -18,7 +18,8 @@ use obhut_suite::{DeviceKey, NoteKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::act::{ActError, VerifiedAct};
 use crate::facts::{caller_facts, mutation_facts, release_facts};
@@ -58,7 +59,8 @@ pub(crate) struct Inner {
     pub(crate) published: watch::Receiver<Published>,
     rng: Mutex<ChaCha20Rng>,
     queue: Mutex<Option<mpsc::UnboundedSender<Work>>>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
 }
 
 /// How long a release waits for a quorum.
@@ -120,11 +122,11 @@ impl Store {
             published: published_in,
             rng: Mutex::new(rng),
             queue: Mutex::new(Some(queue)),
-            tasks: Mutex::new(vec![
-                tokio::spawn(writer.run(work)),
-                tokio::spawn(publisher.run()),
-            ]),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         }));
+        running.spawn(writer.run(work));
+        running.spawn(publisher.run());
         running.close_left_open().await?;
         running.start_upkeep();
         Ok(running)
@@ -181,25 +183,14 @@ impl Vault {
 
     /// Finishes what is queued, publishes it and stops.
     pub async fn shut_down(&self) {
+        self.0.stopping.cancel();
         self.0
             .queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let mut tasks = self
-            .0
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .split_off(0);
-        if let Some(upkeep) = tasks.get(2) {
-            upkeep.abort();
-        }
-        tasks.truncate(2);
-        for task in tasks {
-            // A task that panicked has nothing left to finish.
-            drop(task.await);
-        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 
     /// The person behind an authenticated device, or why they may not come in.
@@ -371,7 +362,7 @@ impl Vault {
         }
         let queue = self.queue()?;
         let entry = self.log_entry(act.clone(), None).await?;
-        Ok(Logged::new(act, entry, queue))
+        Ok(Logged::new(act, entry, &queue))
     }
 
     async fn log_entry(
@@ -397,12 +388,9 @@ impl Vault {
         queue.clone().ok_or(StoreError::Stopped)
     }
 
-    pub(crate) fn add_task(&self, task: JoinHandle<()>) {
-        self.0
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(task);
+    /// A task that [`shut_down`](Self::shut_down) waits for.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(task);
     }
 
     pub(crate) fn now_us(&self) -> u64 {

@@ -1,0 +1,348 @@
+//! The sequencer: batches, repeats, restarts, a second writer, a clock that runs backwards.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use obhut_format::Cbor;
+use obhut_format::act::ActKind;
+use obhut_format::entry::Outcome;
+use obhut_format::mutation::Mutation;
+use obhut_format::statement::{CaseClosed, CaseReopened, Event, Role};
+use obhut_log::SignedCheckpoint;
+use obhut_log::tile::verify_log;
+use obhut_model::Refusal;
+use obhut_sql::sql;
+use obhut_sql::testing::TestDb;
+use obhut_store::{StoreError, Vault};
+
+use crate::acts::Asked;
+use crate::filing::sorted;
+use crate::on_both_engines;
+use crate::world::{DAY, SECOND, World, parts};
+
+on_both_engines!(
+    an_act_is_logged_once,
+    a_repeated_mutation_is_answered_without_a_second_record,
+    rows_must_be_those_of_the_records,
+    a_restart_goes_on_where_the_last_process_stopped,
+    a_second_writer_is_fenced_off,
+    many_at_once_are_committed_in_order,
+    a_clock_that_runs_backwards_stops_the_log,
+    the_next_shard_is_opened_ahead_of_its_quarter,
+    a_database_restored_from_a_backup_is_not_signed,
+);
+
+async fn an_act_is_logged_once(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let documents = world.file(&person, unit, case, 1).await;
+    let asked = Asked {
+        objects: sorted(&documents),
+        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+    };
+    let (request, _) = world.act(&person, asked);
+    let caller = world.caller(&person).unwrap();
+    let act = world.vault.verify_act(&caller, request).unwrap();
+    let grant = world.vault.authorise_release(&caller, &act).await.unwrap();
+    let again = world.vault.authorise_release(&caller, &act).await.unwrap();
+    let once = world.vault.authorise_release(&caller, &act).await.unwrap();
+    let logged = world.vault.log_release(grant, act.clone()).await.unwrap();
+    let seen = world.vault.log_release(again, act).await;
+    assert!(matches!(seen.err(), Some(StoreError::ActSeen)));
+    let asked = Asked {
+        objects: sorted(&documents),
+        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+    };
+    let (other, _) = world.act(&person, asked);
+    let other = world.vault.verify_act(&caller, other).unwrap();
+    let swapped = world.vault.log_release(once, other).await;
+    assert!(matches!(swapped.err(), Some(StoreError::OtherAct)));
+    logged.complete(Outcome::Done);
+}
+
+async fn a_repeated_mutation_is_answered_without_a_second_record(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let (_, mutation) = world.document_mutation(&person, case, 4).await;
+    let asked = || Asked {
+        case: Some(case),
+        ..Asked::new(ActKind::FileDocuments, Role::CaseWorker, Some(unit))
+    };
+    let first = world.commit(&person, asked(), &mutation).await.unwrap();
+    let size = world.vault.directory().size();
+    let again = world.commit(&person, asked(), &mutation).await.unwrap();
+    assert_eq!(again, first);
+    assert_eq!(world.vault.directory().size(), size);
+    assert_eq!((first.records, first.records_size), (5, size));
+}
+
+async fn rows_must_be_those_of_the_records(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let (_, honest) = world.document_mutation(&person, case, 2).await;
+    let mut swapped = honest.clone();
+    swapped.documents.swap(0, 1);
+    let mut short = honest.clone();
+    short.documents.pop();
+    let mut card = honest.clone();
+    card.documents[0].card.0[0] ^= 1;
+    let mut unwrapped = honest.clone();
+    unwrapped.documents[0].wrap = None;
+    let mut foreign = honest.clone();
+    foreign.documents[0].object = foreign.documents[1].object;
+    let mut partial = honest.clone();
+    partial.records.pop();
+    partial.documents.pop();
+    for bad in [swapped, short, card, unwrapped, foreign, partial] {
+        let proposed = world.vault.propose(&bad.to_bytes()).await;
+        assert!(matches!(proposed.err(), Some(StoreError::Rejected { .. })));
+    }
+    let (_, mut grants) = world.case_mutation(&person, unit, &[]).await;
+    grants.case_grants[0].sealed.0[0] ^= 1;
+    let proposed = world.vault.propose(&grants.to_bytes()).await;
+    assert!(matches!(proposed.err(), Some(StoreError::Rejected { .. })));
+    assert!(world.vault.propose(&honest.to_bytes()).await.is_ok());
+}
+
+async fn a_restart_goes_on_where_the_last_process_stopped(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let documents = world.file(&person, unit, case, 3).await;
+    let left_open = Asked {
+        objects: sorted(&documents),
+        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+    };
+    let (logged, _) = world.log_release(&person, left_open).await.unwrap();
+    let size = world.vault.directory().size();
+    let root = world.vault.directory().case_state_root(case);
+    std::mem::forget(logged);
+    world.restart(1).await;
+    assert_eq!(world.vault.directory().size(), size);
+    assert_eq!(world.vault.directory().case_state_root(case), root);
+    world.file(&person, unit, case, 2).await;
+    world.confirmed().await;
+    check_tiles(&world.vault, world.folder.path());
+    let open = test
+        .db
+        .fetch_all("open", sql("SELECT idx FROM open_entries"))
+        .await
+        .unwrap();
+    assert!(
+        open.is_empty(),
+        "what a crash left open is closed as aborted"
+    );
+}
+
+/// The published tiles are the leaves, and lead to the published head.
+pub(crate) fn check_tiles(vault: &Vault, folder: &Path) {
+    for text in [vault.records_checkpoint(), vault.access_checkpoint()] {
+        let signed: SignedCheckpoint = text.unwrap().parse().unwrap();
+        let head = signed.unverified();
+        let folder = folder.join("tiles").join(&head.origin);
+        let read =
+            |tile: obhut_log::tile::TilePath| std::fs::read(folder.join(tile.to_string())).ok();
+        let seen = |_, _: &[u8]| Ok::<(), obhut_log::LogError>(());
+        verify_log(head.size, &head.root, read, seen).unwrap();
+    }
+}
+
+async fn a_second_writer_is_fenced_off(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
+    let second = world
+        .store
+        .open_vault(world.vault.id(), parts)
+        .await
+        .unwrap();
+    let (_, mutation) = world.document_mutation(&person, case, 1).await;
+    let (_, late) = world.document_mutation(&person, case, 1).await;
+    let first = std::mem::replace(&mut world.vault, second);
+    let asked = || Asked {
+        case: Some(case),
+        ..Asked::new(ActKind::FileDocuments, Role::CaseWorker, Some(unit))
+    };
+    world.commit(&person, asked(), &mutation).await.unwrap();
+    let second = std::mem::replace(&mut world.vault, first);
+    let fenced = world.commit(&person, asked(), &late).await;
+    assert!(matches!(fenced, Err(StoreError::Stopped)));
+    let stopped = world.commit(&person, asked(), &late).await;
+    assert!(
+        matches!(stopped, Err(StoreError::Stopped)),
+        "it takes no more work"
+    );
+    world.vault = second;
+    world.commit(&person, asked(), &late).await.unwrap();
+}
+
+async fn many_at_once_are_committed_in_order(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let documents = world.file(&person, unit, case, 1).await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let asked = Asked {
+            objects: sorted(&documents),
+            ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+        };
+        let (request, _) = world.act(&person, asked);
+        let caller = world.caller(&person).unwrap();
+        let act = world.vault.verify_act(&caller, request).unwrap();
+        let grant = world.vault.authorise_release(&caller, &act).await.unwrap();
+        let vault = world.vault.clone();
+        waiting.spawn(async move { vault.log_release(grant, act).await });
+    }
+    let mut indices = Vec::new();
+    for logged in waiting.join_all().await {
+        let logged = logged.unwrap();
+        indices.extend(logged.indices());
+        logged.complete(Outcome::Failed);
+    }
+    indices.sort_unstable();
+    indices.dedup();
+    assert_eq!(indices.len(), 200);
+    world.vault.shut_down().await;
+    let batches = test.db.counters()["commit_batch"].calls;
+    assert!(batches < 300, "{batches} transactions for 400 leaves");
+}
+
+async fn a_clock_that_runs_backwards_stops_the_log(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    world.create_case(&person, unit, &[]).await;
+    world.clock.fetch_sub(60 * SECOND, Ordering::Relaxed);
+    let (_, mutation) = world.case_mutation(&person, unit, &[]).await;
+    let asked = || Asked::new(ActKind::CreateCase, Role::CaseWorker, Some(unit));
+    let early = world.commit(&person, asked(), &mutation).await;
+    assert!(
+        matches!(early, Err(StoreError::ClockBackwards)),
+        "{early:?}"
+    );
+    world.advance(60 * SECOND);
+    world.commit(&person, asked(), &mutation).await.unwrap();
+}
+
+async fn the_next_shard_is_opened_ahead_of_its_quarter(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let before = world.vault.directory().shards().count();
+    assert_eq!(before, 1);
+    world.advance(65 * DAY);
+    world.restart(1).await;
+    for _ in 0..200 {
+        if world.vault.directory().shards().count() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let directory = world.vault.directory();
+    let origins: Vec<&str> = directory
+        .shards()
+        .map(|shard| shard.origin.as_str())
+        .collect();
+    assert_eq!(origins.len(), 2);
+    assert!(origins[1].ends_with("/access/std/2027q2"), "{origins:?}");
+    assert!(world.vault.current_shard().unwrap().ends_with("2027q1"));
+    world.confirmed().await;
+}
+
+async fn a_database_restored_from_a_backup_is_not_signed(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    world.confirmed().await;
+    world.vault.shut_down().await;
+    // The gatekeeper and the tiles know a longer log than this database does.
+    let short = World::unfounded(TestDb::sqlite().await.unwrap().db, 1).await;
+    let mut parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
+    parts.tiles = world.folder.path().join("tiles");
+    let restored = short
+        .store
+        .open_vault(short.vault.id(), parts)
+        .await
+        .unwrap();
+    let mut founder = World {
+        folder: short.folder,
+        store: short.store,
+        gate: Arc::clone(&world.gate),
+        vault: restored,
+        clock: short.clock,
+        rng: short.rng,
+        registrar: Arc::clone(&world.registrar),
+        root: short.root,
+    };
+    let bytes = founder.founding().to_bytes();
+    founder.found_with(&bytes).await.unwrap();
+    let receipt = founder
+        .vault
+        .wait_receipt(0, Duration::from_secs(2))
+        .await
+        .unwrap();
+    assert_eq!(receipt, None, "a shorter or other log is never signed");
+    assert!(
+        founder
+            .vault
+            .caller(person.id, person.device_kid())
+            .is_err()
+    );
+}
+
+/// Closes or reopens a case.
+pub(crate) fn toggling(
+    world: &mut World,
+    person: &crate::people::TestPerson,
+    case: obhut_format::CaseId,
+    closed: bool,
+) -> Mutation {
+    let event = if closed {
+        Event::CaseReopened(CaseReopened { case })
+    } else {
+        let on = "2027-01-15".to_owned();
+        Event::CaseClosed(CaseClosed { case, on })
+    };
+    Mutation::of(vec![world.state_as(person, event)])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_record_is_a_refused_entry() {
+    let test = TestDb::sqlite().await.unwrap();
+    let mut world = World::new(&test).await;
+    let person = world.activated(false).await;
+    let registrar = Arc::clone(&world.registrar);
+    let device = obhut_format::statement::DeviceAdded {
+        person: person.id,
+        public: *registrar.device().public().as_bytes(),
+    };
+    let record = world.state_as(&person, Event::DeviceAdded(device));
+    let asked = Asked::new(ActKind::ManageIdentity, Role::Citizen, None);
+    let rejected = world
+        .commit(&person, asked, &Mutation::of(vec![record]))
+        .await;
+    let Err(StoreError::Rejected { code, .. }) = rejected else {
+        panic!("{rejected:?}");
+    };
+    assert_eq!(code, "device-exists");
+    let asked = Asked::new(ActKind::ManageIdentity, Role::Citizen, None);
+    let (request, _) = world.act(&person, asked);
+    let caller = world.caller(&person).unwrap();
+    let act = world.vault.verify_act(&caller, request).unwrap();
+    world
+        .vault
+        .log_refusal(act, Refusal::RecordRefused)
+        .await
+        .unwrap();
+    test.finish().await.unwrap();
+}
