@@ -18,6 +18,7 @@ mod fixed;
 pub mod id;
 pub mod invite;
 pub mod key;
+mod leaf_pair;
 pub mod manifest;
 pub mod mutation;
 pub mod person;
@@ -34,3 +35,4 @@ pub use id::{
     BatchId, CaseId, ClassCode, DepositKeyId, DeviceKid, DocumentId, Hash, Kid, ObjectId, PersonId,
     ShareId, UnitId, VaultId,
 };
+pub use leaf_pair::leaf_hash_pair;

@@ -2,6 +2,7 @@
 
 use obhut_format::Hash;
 use obhut_format::capsule::{self, CHUNK_BYTES, LEAF_BYTES, LEAF_CHUNKS, PREFIX_BYTES};
+use obhut_format::leaf_hash_pair;
 use obhut_format::tree::leaf_hash;
 use obhut_suite::{CHUNK, SEALED_CHUNK, TAG};
 use zeroize::Zeroize;
@@ -26,7 +27,7 @@ impl Cut {
     pub(crate) fn new(padded_bytes: u64, threads: usize) -> Self {
         let leaves = capsule::chunk_count(padded_bytes).div_ceil(LEAF_CHUNKS);
         let shares = STRETCHES_PER_THREAD.saturating_mul(threads as u64);
-        let stretch_chunks = (leaves / shares).clamp(1, MAX_LEAVES) * LEAF_CHUNKS;
+        let stretch_chunks = (leaves / shares).clamp(PAIR as u64, MAX_LEAVES) * LEAF_CHUNKS;
         Self {
             padded_bytes,
             stretch_chunks,
@@ -123,43 +124,68 @@ impl Stretch {
 
     /// Seals every chunk in place and hashes each leaf while it is in the cache.
     pub(crate) fn seal(&mut self, key: &CapsuleKey) -> Result<(), CryptoError> {
-        self.each_leaf(|first_chunk, leaf, body_at| {
-            let slots = leaf.split_at_mut(body_at).1;
-            for (chunk, slot) in (first_chunk..).zip(slots.chunks_mut(SEALED_CHUNK)) {
+        let mut leaves = cut_leaves(&mut self.bytes, self.body_at, self.first_chunk);
+        for pair in leaves.chunks_mut(PAIR) {
+            for (chunk, slot) in pair.iter_mut().flat_map(Leaf::slots_mut) {
                 key.cipher.seal_chunk_in_place(chunk, slot)?;
             }
-            Ok(leaf_hash(leaf))
-        })
+            self.leaves.extend(hashes(pair));
+        }
+        Ok(())
     }
 
     /// Hashes each leaf and opens its chunks in place.
     pub(crate) fn open(&mut self, key: &CapsuleKey) -> Result<(), CryptoError> {
-        self.each_leaf(|first_chunk, leaf, body_at| {
-            let hash = leaf_hash(leaf);
-            let slots = leaf.split_at_mut(body_at).1;
-            for (chunk, slot) in (first_chunk..).zip(slots.chunks_mut(SEALED_CHUNK)) {
+        let mut leaves = cut_leaves(&mut self.bytes, self.body_at, self.first_chunk);
+        for pair in leaves.chunks_mut(PAIR) {
+            self.leaves.extend(hashes(pair));
+            for (chunk, slot) in pair.iter_mut().flat_map(Leaf::slots_mut) {
                 key.cipher
                     .open_chunk_in_place(chunk, slot)
                     .map_err(|_| CryptoError::Damaged)?;
             }
-            Ok(hash)
-        })
-    }
-
-    /// Calls `work` with each leaf's first chunk, bytes, and where in them its first slot starts.
-    fn each_leaf(
-        &mut self,
-        mut work: impl FnMut(u64, &mut [u8], usize) -> Result<Hash, CryptoError>,
-    ) -> Result<(), CryptoError> {
-        let mut rest = self.bytes.as_mut_slice();
-        let (mut chunk, mut body_at) = (self.first_chunk, self.body_at);
-        while !rest.is_empty() {
-            let end = rest.len().min(body_at + LEAF_BYTES as usize);
-            let (leaf, after) = rest.split_at_mut(end);
-            self.leaves.push(work(chunk, leaf, body_at)?);
-            (chunk, body_at, rest) = (chunk + LEAF_CHUNKS, 0, after);
         }
         Ok(())
+    }
+}
+
+/// Leaves are hashed two by two: see [`leaf_hash_pair`].
+const PAIR: usize = 2;
+
+/// One leaf's bytes in a stretch.
+struct Leaf<'a> {
+    first_chunk: u64,
+    bytes: &'a mut [u8],
+    /// Where in them the first slot starts.
+    body_at: usize,
+}
+
+impl Leaf<'_> {
+    fn slots_mut(&mut self) -> impl Iterator<Item = (u64, &mut [u8])> {
+        let slots = self.bytes.split_at_mut(self.body_at).1;
+        (self.first_chunk..).zip(slots.chunks_mut(SEALED_CHUNK))
+    }
+}
+
+fn cut_leaves(mut bytes: &mut [u8], mut body_at: usize, mut first_chunk: u64) -> Vec<Leaf<'_>> {
+    let mut leaves = Vec::with_capacity(MAX_LEAVES as usize);
+    while !bytes.is_empty() {
+        let end = bytes.len().min(body_at + LEAF_BYTES as usize);
+        let (leaf, after) = bytes.split_at_mut(end);
+        leaves.push(Leaf {
+            first_chunk,
+            bytes: leaf,
+            body_at,
+        });
+        (first_chunk, body_at, bytes) = (first_chunk + LEAF_CHUNKS, 0, after);
+    }
+    leaves
+}
+
+fn hashes(leaves: &[Leaf<'_>]) -> Vec<Hash> {
+    match leaves {
+        [left, right] => leaf_hash_pair(left.bytes, right.bytes).to_vec(),
+        rest => rest.iter().map(|leaf| leaf_hash(leaf.bytes)).collect(),
     }
 }
 

@@ -1,0 +1,89 @@
+//! What `cargo xtask bench seal` measures with: seals and opens files as the client does, beside the
+//! primitives that bound it.
+//!
+//! `rounds FOLDER BYTES THREADS ROUNDS` measures everything in turn, round by round, and prints a line
+//! `what wall-seconds cpu-seconds` for each, all for the same number of bytes.
+//! `seal FILE OBJECT THREADS` and `open OBJECT FILE THREADS` do one file each, for an outside clock.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a measuring program"
+)]
+
+mod capsule;
+mod primitives;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use capsule::Bench;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Small files are sealed so often that each measurement covers at least this much.
+const AT_LEAST: usize = 64 << 20;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["rounds", folder, bytes, threads, rounds] => rounds_in(
+            Path::new(folder),
+            bytes.parse().unwrap(),
+            threads.parse().unwrap(),
+            rounds.parse().unwrap(),
+        ),
+        ["seal", file, object, threads] => {
+            Bench::new(threads.parse().unwrap()).seal(Path::new(file), Path::new(object));
+        }
+        ["open", object, file, threads] => {
+            Bench::new(threads.parse().unwrap()).open(Path::new(object), Path::new(file));
+        }
+        _ => panic!(
+            "rounds FOLDER BYTES THREADS ROUNDS | seal FILE OBJECT THREADS | open OBJECT FILE THREADS"
+        ),
+    }
+}
+
+fn rounds_in(folder: &Path, bytes: usize, threads: usize, rounds: usize) {
+    let files = ["plain", "object", "opened"].map(|name| folder.join(name));
+    let [plain, object, opened]: &[PathBuf; 3] = &files;
+    std::fs::write(plain, vec![7; bytes]).unwrap();
+    let repeats = (AT_LEAST / bytes).max(1);
+    let mut memory = primitives::Memory::new(bytes * repeats, threads);
+    let bench = Bench::new(threads);
+    // Once for nothing: threads, buffers, page cache.
+    bench.seal(plain, object);
+    bench.open(object, opened);
+    for _ in 0..rounds {
+        for name in primitives::NAMES {
+            measure(name, repeats, || memory.run(name));
+        }
+        measure("seal", repeats, || {
+            (0..repeats).for_each(|_| bench.seal(plain, object));
+        });
+        measure("open", repeats, || {
+            (0..repeats).for_each(|_| bench.open(object, opened));
+        });
+    }
+    for file in files {
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+/// Prints what one of so many repeats took, by the clock and of all threads together.
+fn measure(what: &str, repeats: usize, work: impl FnOnce()) {
+    let (wall, cpu) = (Instant::now(), processor_time());
+    work();
+    let each = |total: Duration| total.as_secs_f64() / repeats as f64;
+    println!(
+        "{what} {:.9} {:.9}",
+        each(wall.elapsed()),
+        each(processor_time() - cpu)
+    );
+}
+
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
+}
