@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Run the benchmarks, or those whose package or name is given.
+    /// Measure speed and memory, beside peers and beside what the machine can do.
     Bench(bench::Arguments),
     /// Write the generated files again: documents, snapshots.
     Bless(bless::Arguments),

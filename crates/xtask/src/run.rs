@@ -52,7 +52,8 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Err(format!("{} failed: {}", line(command), words.trim()))
 }
 
-fn line(command: &Command) -> String {
+/// The command as it would be typed.
+pub(crate) fn line(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or_default();

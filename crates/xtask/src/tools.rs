@@ -32,7 +32,7 @@ fn has_nextest() -> bool {
 
 /// Builds a program of crates.io into the tools folder. Outside the workspace, because its pinned
 /// toolchain may be too old for the newest version.
-fn install(program: &str) -> Result<()> {
+pub(crate) fn install(program: &str) -> Result<()> {
     let mut command = cargo();
     command
         .current_dir(std::env::temp_dir())
@@ -52,7 +52,7 @@ fn folder() -> PathBuf {
 }
 
 /// The search path with the tools folder in it.
-fn path() -> OsString {
+pub(crate) fn path() -> OsString {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&old).collect();
     folders.push(folder().join("bin"));

@@ -1,23 +1,17 @@
-//! `cargo xtask bench`
+//! The crates' own micro-benchmarks.
 
 use serde_json::Value;
 
 use crate::postgres::{self, Server};
 use crate::run::{Result, cargo, must, output};
 
-/// What to measure.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Only benchmarks whose package or name contains one of these words.
-    words: Vec<String>,
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// Runs those whose package or name contains one of the words; without words all.
+pub(crate) fn run(words: &[String]) -> Result<()> {
     let wanted: Vec<_> = benchmarks()?
         .into_iter()
         .filter(|(package, name)| {
             let named = |word: &String| package.contains(word) || name.contains(word);
-            arguments.words.is_empty() || arguments.words.iter().any(named)
+            words.is_empty() || words.iter().any(named)
         })
         .collect();
     if wanted.is_empty() {
