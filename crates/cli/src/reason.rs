@@ -36,6 +36,12 @@ pub(crate) struct OptionalReasonArgs {
 }
 
 impl OptionalReasonArgs {
+    /// The reason; this purpose stands where the user named none.
+    pub(crate) fn reason_for(&self, purpose: &str) -> Reason {
+        let purpose = self.purpose.as_deref().unwrap_or(purpose);
+        stated_reason(ActKind::Grant, Some(purpose), self.legal_basis.as_deref())
+    }
+
     pub(crate) fn reason(&self, kind: ActKind) -> Reason {
         stated_reason(kind, self.purpose.as_deref(), self.legal_basis.as_deref())
     }

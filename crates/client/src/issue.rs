@@ -28,6 +28,10 @@ use crate::vault::Vault;
 
 /// Contents up to this length never touch a disk on their way.
 const MEMORY_BYTES: u64 = 256 << 20;
+/// Folder of a profile for invitations that no letter has brought yet.
+const INVITATIONS: &str = "invitations";
+/// A letter needs this much time on its way; an invitation that ends sooner is replaced.
+const LETTER_US: u64 = 5 * 86_400 * 1_000_000;
 /// A lost connection is tried again with fresh keys this many times.
 const ATTEMPTS: u32 = 3;
 
@@ -159,15 +163,17 @@ impl Vault {
         if activated {
             return Ok(None);
         }
-        let live = current.is_some() && until.is_some_and(|until| now_us() < until);
-        if let Some(kept) = kept
-            && live
-            && current == Some(self.invited_bundle(&kept)?.kid())
+        let left = until.map_or(0, |until| until.saturating_sub(now_us()));
+        let live = current.is_some() && left > 0;
+        if let Some(kept) = &kept
+            && !terms.new_letter
+            && left > LETTER_US
+            && current == Some(self.invited_bundle(kept)?.kid())
         {
-            // An interrupted run published it and wrote no letter.
-            return Ok(Some(kept));
+            // From the enrolment, or from an interrupted run: published, and no letter is written yet.
+            return Ok(Some(kept.clone()));
         }
-        if live && !terms.new_letter {
+        if live && !terms.new_letter && kept.is_none() {
             return Ok(None);
         }
         let invitation = self.new_invitation(terms.person, Role::Citizen);
@@ -176,7 +182,9 @@ impl Vault {
         Ok(Some(invitation))
     }
 
-    fn keep_invitation(&self, invitation: &Invitation) -> Result<(), ClientError> {
+    /// Keeps an invitation sealed in this profile until a letter brings it.
+    pub(crate) fn keep_invitation(&self, invitation: &Invitation) -> Result<(), ClientError> {
+        self.profile().subfolder(INVITATIONS)?;
         let name = kept_name(invitation.person);
         let bytes = zeroize::Zeroizing::new(invitation.to_bytes());
         let key = &self.unlocked().key;
@@ -332,7 +340,7 @@ fn reopen(content: &File) -> Result<File, ClientError> {
 }
 
 fn kept_name(person: PersonId) -> String {
-    format!("invitation-{person}")
+    format!("{INVITATIONS}/{person}")
 }
 
 /// Lets content out into a file nobody else can reach.

@@ -17,7 +17,7 @@ use crate::clock::{now_us, random_bytes, system_rng};
 use crate::transport::MutationRoute;
 use crate::vault::Vault;
 
-/// Folder of a profile for λ of persons it enrolled and nobody invited yet.
+/// Folder of a profile for λ of the citizens it enrolled.
 const LAMBDAS: &str = "lambda";
 
 /// Somebody who is being enrolled: id, λ and, when invited, the first bundle.
@@ -53,15 +53,17 @@ impl Vault {
         Ok(invitation)
     }
 
-    /// Enrols a data subject in a unit as a caseworker; without an invitation the person can be named in cases
-    /// but reads nothing yet.
+    /// Enrols a data subject in a unit as a caseworker. Their first bundle comes from an invitation that stays
+    /// sealed in this profile until a letter brings it: what is logged about them meanwhile is theirs to read.
     pub async fn enrol_citizen(
         &mut self,
         unit: UnitId,
         name: &str,
     ) -> Result<PersonId, ClientError> {
         let person = PersonId(random_bytes());
-        let newcomer = self.newcomer(person, None, true)?;
+        let invitation = self.new_invitation(person, Role::Citizen);
+        self.keep_invitation(&invitation)?;
+        let newcomer = self.newcomer(person, Some(&invitation), true)?;
         let draft = ActDraft::new(ActKind::EnrolPerson, Role::CaseWorker).in_unit(unit);
         self.enrol(unit, name, newcomer, draft).await?;
         Ok(person)
@@ -131,7 +133,7 @@ impl Vault {
         Ok(vec![wrap])
     }
 
-    /// Keeps λ of somebody who has no keys yet, so that an invitation can bring it later.
+    /// Keeps λ of somebody who has no keys of their own yet, so that a later invitation can bring it, too.
     fn keep_lambda(&self, newcomer: &Newcomer) -> Result<(), ClientError> {
         self.profile().subfolder(LAMBDAS)?;
         let name = kept_lambda(newcomer.person);
@@ -195,7 +197,7 @@ impl Vault {
         let register = self.load_register_key(unit).await?;
         let sealed = register.seal_person(person, &entry, &mut system_rng())?;
         let lambda_wraps = self.wrap_for_readers(&newcomer)?;
-        if newcomer.bundle.is_none() {
+        if newcomer.citizen {
             self.keep_lambda(&newcomer)?;
         }
         let event = PersonEnrolled {

@@ -4,7 +4,7 @@ use obhut_client::clock::{now_us, utc_text};
 use obhut_client::import::{NamedPerson, SkipReason, media_type, open_regular};
 use obhut_client::letter::{Letter, render_letter};
 use obhut_client::{
-    ActKind, Card, ClassCode, ClientError, DocumentId, Existing, IssueSource, IssueTerms, Issued,
+    Card, ClassCode, ClientError, DocumentId, Existing, IssueSource, IssueTerms, Issued,
     NewDocument, UnitId, Vault, WholeFile, new_document_id,
 };
 use serde::Serialize;
@@ -84,7 +84,8 @@ impl Report for Done {
                 text.push_str("\nThe letter holds a secret: print it, hand it over, then delete the file.");
             }
             _ => text.push_str(
-                "\nNo letter is needed: the citizen has activated, or holds an open letter already.",
+                "\nNo letter is needed: the citizen has activated, or was sent a letter that is still open.\n\
+                 If none was sent, issue again with --new-letter.",
             ),
         }
         text
@@ -110,7 +111,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         unit,
         class: args.class,
         new_letter: args.new_letter,
-        reason: args.reason.reason(ActKind::Grant),
+        reason: args.reason.reason_for("issue a document to its subject"),
     };
     let issued = vault.issue(source, &terms).await?;
     let written = write_letter(&mut vault, &issued, &terms, &args.address, &path).await?;

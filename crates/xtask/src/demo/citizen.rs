@@ -3,18 +3,19 @@
 use super::filing::Filed;
 use super::people::watch_secret;
 use super::reading::same;
-use super::stage::{Stage, say, trouble};
+use super::stage::{Stage, find_id, say, trouble};
 use crate::run::Result;
 
-/// Seals the document for the citizen and prints the letter; `false` when that is not built yet.
-pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<bool> {
+/// Seals the document for the citizen and prints the letter; gives the id of the citizen's own copy, `None` when
+/// that is not built yet.
+pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<Option<String>> {
     stage.step("The caseworker issues the document to the citizen: sealed for him, with a letter that carries the secret past the server.");
     if !stage.has("issue") || !stage.has("activate") {
-        return Ok(false);
+        return Ok(None);
     }
     let letter = stage.path("letter.html");
     let name = letter.to_string_lossy().into_owned();
-    stage.obhut(
+    let printed = stage.obhut(
         "caseworker-1",
         &[
             "issue",
@@ -30,16 +31,16 @@ pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<bool> {
     let code = code_of(&html).ok_or("the letter has no code")?;
     watch_secret(stage, &code, "a letter's secret")?;
     stage.write("letter-code", code.as_bytes())?;
-    Ok(true)
+    find_id(&printed, "doc_").map(Some)
 }
 
 /// The citizen types the code, opens the document and reads who opened what about him.
-pub(crate) fn open(stage: &mut Stage, filed: &Filed) -> Result<()> {
+pub(crate) fn open(stage: &mut Stage, filed: &Filed, document: &str) -> Result<()> {
     stage.step("The citizen activates with the letter, opens the document at once, and sees who opened what about him, when and why.");
     stage.obhut("citizen", &["activate", "letter-code"])?;
     let opened = stage.path("citizen.txt");
     let name = opened.to_string_lossy().into_owned();
-    let get = ["get", &filed.document, "--output", &name];
+    let get = ["get", document, "--output", &name];
     stage.obhut("citizen", &super::reading::with_purpose(&get))?;
     same(&filed.letter, &opened)?;
     say("Checked: byte for byte the letter that was filed.");
@@ -53,14 +54,14 @@ pub(crate) fn open(stage: &mut Stage, filed: &Filed) -> Result<()> {
     Ok(())
 }
 
-/// The text form in the letter: rows of groups of five characters.
+/// The text form in the letter: the rows of its list of class `code`.
 fn code_of(html: &str) -> Option<String> {
-    let groups: Vec<&str> = html
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-        .filter(|word| {
-            let mut parts = word.split('-');
-            word.len() >= 11 && parts.all(|part| (1..=5).contains(&part.len()))
-        })
-        .collect();
+    let (_, list) = html.split_once("class=\"code\"")?;
+    let (_, rows) = list.split_once('>')?;
+    let (rows, _) = rows.split_once("</ol>")?;
+    let text = rows
+        .split('<')
+        .map(|part| part.rsplit('>').next().unwrap_or_default());
+    let groups: Vec<&str> = text.flat_map(str::split_whitespace).collect();
     (!groups.is_empty()).then(|| groups.join("-"))
 }

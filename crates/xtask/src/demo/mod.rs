@@ -56,9 +56,8 @@ fn play(stage: &mut Stage, arguments: &Arguments) -> Result<()> {
     let files = filing::prepare(stage, arguments.folder.as_deref(), arguments.seed)?;
     let filed = filing::file(stage, &people, &files)?;
     reading::read(stage, &filed)?;
-    let citizen = citizen::issue(stage, &filed)?;
-    if citizen {
-        citizen::open(stage, &filed)?;
+    if let Some(document) = citizen::issue(stage, &filed)? {
+        citizen::open(stage, &filed, &document)?;
     }
     refusing::refuse_strangers(stage, &filed)?;
     refusing::remove(stage, &people, &filed)?;

@@ -84,9 +84,17 @@ impl Report for Mine {
         if self.log.entries.is_empty() {
             lines.push("Nobody has looked at your data so far.".to_owned());
         }
-        for entry in &self.log.entries {
+        // What cannot be opened is told once for each stretch, not once for each entry.
+        let stretches = self
+            .log
+            .entries
+            .chunk_by(|a, b| a.view.is_none() && b.view.is_none() && a.origin == b.origin);
+        for stretch in stretches {
             lines.push(String::new());
-            lines.extend(self.entry_lines(entry));
+            match stretch {
+                [one] if one.view.is_some() => lines.extend(self.entry_lines(one)),
+                sealed => lines.extend(sealed_lines(sealed)),
+            }
         }
         lines.join("\n")
     }
@@ -113,12 +121,7 @@ impl Mine {
     fn entry_lines(&self, entry: &OwnEntry) -> Vec<String> {
         let time = utc_text(entry.time_ms.saturating_mul(1_000));
         let Some(view) = &entry.view else {
-            return vec![
-                format!("{time}  An entry you cannot open"),
-                "  It was sealed before you had keys. The data protection officer tells you what it says."
-                    .to_owned(),
-                format!("  entry    {} of {}", entry.index, entry.origin),
-            ];
+            return Vec::new();
         };
         let mut lines = vec![
             format!("{time}  {}", what(view)),
@@ -143,6 +146,31 @@ impl Mine {
             },
         }
     }
+}
+
+/// Entries without a key for this person, newest first.
+fn sealed_lines(entries: &[OwnEntry]) -> Vec<String> {
+    let (Some(last), Some(first)) = (entries.first(), entries.last()) else {
+        return Vec::new();
+    };
+    let [from, to] = [first, last].map(|entry| utc_text(entry.time_ms.saturating_mul(1_000)));
+    let (time, what) = match entries.len() {
+        1 => (to, "An entry you cannot open".to_owned()),
+        many => (
+            format!("{from} to {to}"),
+            format!("{many} entries you cannot open"),
+        ),
+    };
+    let numbers: Vec<_> = entries
+        .iter()
+        .rev()
+        .map(|entry| entry.index.to_string())
+        .collect();
+    vec![
+        format!("{time}  {what}"),
+        "  They were sealed before you had keys. The data protection officer tells you what they say.".to_owned(),
+        format!("  numbers  {} of {}", numbers.join(", "), first.origin),
+    ]
 }
 
 fn what(view: &SubjectEntry) -> String {
