@@ -70,8 +70,7 @@ impl Gate {
         if let Some(root) = root {
             state.enrolled.root = Some(root);
         }
-        state.records = replayer;
-        state.records_head = head;
+        state.adopt_records(replayer, head);
         state.in_doubt = false;
         Ok(state.records.size())
     }

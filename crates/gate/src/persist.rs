@@ -171,8 +171,8 @@ pub(crate) async fn resume(db: &Db, enrolled: Enrolled) -> Result<VaultState, Re
     for (origin, checkpoint, head) in heads {
         let kept = Kept::load(db, vault, &origin, checkpoint).await?;
         if origin == state.records_origin() {
-            state.records = kept.resume_records(state.records)?;
-            state.records_head = head;
+            let records = kept.resume_records(state.records.clone())?;
+            state.adopt_records(records, head);
             let root = state.directory().card().map(|card| card.root.kid());
             state.enrolled.root = state.enrolled.root.or(root);
         } else {

@@ -7,7 +7,7 @@ use obhut_format::release::PersonLabels;
 use obhut_format::share::{Deposit, ShareKind};
 use obhut_format::{Hash, PersonId, VaultId};
 use obhut_log::replay::{AccessReplayer, Directory, Replayer};
-use obhut_log::{Checkpoint, NoteKeyType, VerifierKey};
+use obhut_log::{Checkpoint, NoteKeyType, SignedCheckpoint, VerifierKey};
 use obhut_suite::NotePublic;
 
 use crate::Refusal;
@@ -21,6 +21,8 @@ pub(crate) struct VaultState {
     pub(crate) enrolled: Enrolled,
     pub(crate) records: Replayer,
     pub(crate) records_head: LogHead,
+    /// The newest state of the records log that a quorum stood behind, and that head.
+    witnessed: Option<(Directory, SignedCheckpoint)>,
     pub(crate) shards: BTreeMap<String, Shard>,
     /// Number and head of the own chain of receipts.
     pub(crate) chain: (u64, Hash),
@@ -45,6 +47,7 @@ impl VaultState {
             vault,
             records: Replayer::new(vault, origin, enrolled.records_key),
             records_head: LogHead::default(),
+            witnessed: None,
             shards: BTreeMap::new(),
             chain: (0, obhut_format::release::gate_chain_start(vault)),
             in_doubt: false,
@@ -92,7 +95,7 @@ impl VaultState {
 
     pub(crate) fn set_head(&mut self, origin: &str, head: LogHead) {
         if origin == self.records.tail().origin() {
-            self.records_head = head;
+            self.set_records_head(head);
         } else if let Some(shard) = self.shards.get_mut(origin) {
             shard.head = head;
         }
@@ -113,17 +116,38 @@ impl VaultState {
         VerifierKey::new(name, NoteKeyType::Cosigner, public).map_err(|_| Refusal::Checkpoint)
     }
 
-    /// F21: what was replayed is the newest there is, says a quorum of the last five minutes.
-    pub(crate) fn verify_records_fresh(&self, now_us: u64) -> Result<(), Refusal> {
-        let quorum = self
-            .directory()
-            .records_quorum()
-            .map_err(|_| Refusal::NoCard)?;
-        let newest = self.records_head.newest().ok_or(Refusal::RecordsStale)?;
-        let witnessed = quorum
-            .verify_fresh(newest, now_us / 1_000_000, QUORUM_AGE_S)
+    /// Takes over what was replayed and is durable, with its head.
+    pub(crate) fn adopt_records(&mut self, records: Replayer, head: LogHead) {
+        self.records = records;
+        self.set_records_head(head);
+    }
+
+    fn set_records_head(&mut self, head: LogHead) {
+        let directory = self.records.directory();
+        let quorum = directory.records_quorum();
+        if let (Ok(quorum), Some(newest)) = (quorum, head.newest())
+            && let Ok(witnessed) = quorum.verify(newest)
+            && witnessed.checkpoint().size == directory.size()
+        {
+            self.witnessed = Some((directory.clone(), newest.clone()));
+        }
+        self.records_head = head;
+    }
+
+    /// F21: the records log as a quorum of the last five minutes saw it. What takes rights away
+    /// counts as soon as it was fed; what gives rights counts only in here.
+    pub(crate) fn load_witnessed(&self, now_us: u64) -> Result<Directory, Refusal> {
+        let (directory, head) = self.witnessed.as_ref().ok_or(Refusal::RecordsStale)?;
+        let quorum = directory.records_quorum().map_err(|_| Refusal::NoCard)?;
+        let _fresh = quorum
+            .verify_fresh(head, now_us / 1_000_000, QUORUM_AGE_S)
             .map_err(|_| Refusal::RecordsStale)?;
-        if witnessed.checkpoint().size == self.records.size() {
+        Ok(directory.clone())
+    }
+
+    /// As [`load_witnessed`](Self::load_witnessed), and nothing newer was fed.
+    pub(crate) fn verify_records_fresh(&self, now_us: u64) -> Result<(), Refusal> {
+        if self.load_witnessed(now_us)?.size() == self.records.size() {
             Ok(())
         } else {
             Err(Refusal::RecordsStale)

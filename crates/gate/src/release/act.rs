@@ -49,7 +49,11 @@ pub(super) fn verify_act(
 }
 
 /// F05: the device must be one that the gatekeeper's own replay names for this person now.
-fn verify_signer(act: &Act, order: &ReleaseOrder, directory: &Directory) -> Result<(), Refusal> {
+pub(super) fn verify_signer(
+    act: &Act,
+    order: &ReleaseOrder,
+    directory: &Directory,
+) -> Result<(), Refusal> {
     let device = directory
         .find_active_device(act.device, act.person)
         .ok_or(Refusal::ActDevice)?;

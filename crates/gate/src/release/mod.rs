@@ -39,12 +39,15 @@ impl Gate {
         }
         let directory = state.directory().clone();
         let recipient = act::verify_act(&act, &order, &directory, now_us)?;
-        state.verify_records_fresh(now_us)?;
+        let witnessed = state.load_witnessed(now_us)?;
         let cosigner = state.cosigner(self.signing.public())?;
         let parts = leaves::verify_leaves(&order, &act, &directory, &cosigner, now_us)?;
         let asked = parts.iter().flat_map(|part| part.objects.iter().cloned());
         let objects = objects::resolve(&directory, &act, asked)?;
         authority::authorise(&directory, &act, &objects, &order.grants, now_us)?;
+        if witnessed.size() < directory.size() {
+            verify_witnessed(&witnessed, &act, &order, &objects, now_us)?;
+        }
         for part in &parts {
             self.verify_labels(state, &directory, &act, part).await?;
         }
@@ -109,6 +112,28 @@ impl Gate {
             }
         }
         Ok(shares)
+    }
+}
+
+/// What was fed since the last quorum may have taken rights away, which counts; it gives none yet:
+/// device, authority and shares must be the same before it. The next quorum settles the rest.
+fn verify_witnessed(
+    witnessed: &Directory,
+    act: &Act,
+    order: &ReleaseOrder,
+    objects: &[Resolved<'_>],
+    now_us: u64,
+) -> Result<(), Refusal> {
+    let stale = |_| Refusal::RecordsStale;
+    act::verify_signer(act, order, witnessed).map_err(stale)?;
+    let asked = objects.iter().map(|object| object.object.clone());
+    let before = objects::resolve(witnessed, act, asked).map_err(stale)?;
+    authority::authorise(witnessed, act, &before, &order.grants, now_us).map_err(stale)?;
+    let same = |(a, b): (&Resolved<'_>, &Resolved<'_>)| a.share_id == b.share_id;
+    if before.iter().zip(objects).all(same) {
+        Ok(())
+    } else {
+        Err(Refusal::RecordsStale)
     }
 }
 

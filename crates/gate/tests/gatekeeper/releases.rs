@@ -578,14 +578,92 @@ async fn f21_refuses_while_the_records_feed_is_stale() {
     let answer = office.world.ask(GateRequest::Release(order.clone())).await;
     assert_eq!(refused(answer), "records-stale");
 
-    // Fed, but no quorum yet for what was fed: a revocation may be in it.
     office.world.publish_log(true).await;
+    released(office.world.ask(GateRequest::Release(order)).await);
+}
+
+#[tokio::test]
+async fn f21_what_takes_rights_away_counts_before_the_quorum() {
+    let mut office = Office::new(1).await;
+    for revoked in [false, true] {
+        let (clerk, unit) = (office.clerk.duplicate(), office.unit);
+        let attempt = office.open(0);
+        let drafts = office.world.drafts(&attempt, 40);
+        let logged = office.world.log(&drafts);
+        office.world.publish().await;
+        if revoked {
+            office.world.revoke_device(&clerk);
+        } else {
+            office.world.dismiss(&clerk, unit);
+        }
+        office.world.try_feed(true).await;
+        let order = office.world.order(&attempt, &logged);
+        let code = refused(office.world.ask(GateRequest::Release(order)).await);
+        let expected = if revoked {
+            "act-device"
+        } else {
+            "no-authority"
+        };
+        assert_eq!(code, expected);
+        office.world.appoint(&clerk, unit, None);
+        office.world.publish().await;
+    }
+}
+
+#[tokio::test]
+async fn f21_what_gives_rights_waits_for_the_quorum() {
+    let mut office = Office::new(1).await;
+    let colleague = office.world.activated(false).await;
+    office.world.publish().await;
+    let open = ActKind::OpenDocument;
+
+    // Something that concerns nobody here is no hindrance.
+    let attempt = office.open(0);
+    let drafts = office.world.drafts(&attempt, 40);
+    let logged = office.world.log(&drafts);
+    office.world.publish_log(false).await;
     office.world.create_unit();
     office.world.try_feed(true).await;
+    let order = office.world.order(&attempt, &logged);
+    released(office.world.ask(GateRequest::Release(order)).await);
+
+    // An appointment.
+    office.world.appoint(&colleague, office.unit, None);
+    office.world.try_feed(true).await;
+    let objects = vec![latest(&office.documents[0])];
+    let attempt = office.world.attempt(&colleague, office.unit, open, objects);
+    let drafts = office.world.drafts(&attempt, 40);
+    let logged = office.world.log(&drafts);
+    office.world.publish_log(false).await;
+    let order = office.world.order(&attempt, &logged);
     let answer = office.world.ask(GateRequest::Release(order.clone())).await;
     assert_eq!(refused(answer), "records-stale");
     office.world.publish_log(true).await;
     released(office.world.ask(GateRequest::Release(order)).await);
+
+    // A revision that `latest` stands for, and a device.
+    let world = &mut office.world;
+    let next = [world.draft_document(&office.clerk, office.case, Some(&office.documents[0]))];
+    let receipt = world.deposit_documents(&office.clerk, &next).await.receipt;
+    let (batch, by) = (receipt.batch, receipt.register_by_us);
+    world.register(&office.clerk, &next, batch, by);
+    let second = office.clerk.with_invented_device(&mut world.rng);
+    world.add_device(&second);
+    world.try_feed(true).await;
+    for person in [&office.clerk, &second] {
+        let shown = if person.device_kid() == second.device_kid() {
+            object(&office.documents[0])
+        } else {
+            latest(&office.documents[0])
+        };
+        let attempt = world.attempt(person, office.unit, open, vec![shown]);
+        let drafts = world.drafts(&attempt, 40);
+        let logged = world.log(&drafts);
+        world.publish_log(false).await;
+        let order = world.order(&attempt, &logged);
+        let answer = world.ask(GateRequest::Release(order)).await;
+        assert_eq!(refused(answer), "records-stale");
+    }
 }
 
 #[tokio::test]
