@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use obhut_store::SessionLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::ServerError;
@@ -105,6 +106,18 @@ pub struct SessionConfig {
     pub absolute_hours: u64,
     /// A login challenge must be answered within so many seconds.
     pub challenge_seconds: u64,
+}
+
+impl SessionConfig {
+    /// The limits in microseconds.
+    pub fn limits(&self) -> SessionLimits {
+        let seconds = 1_000_000;
+        SessionLimits {
+            challenge_us: self.challenge_seconds.saturating_mul(seconds),
+            idle_us: self.idle_minutes.saturating_mul(60 * seconds),
+            longest_us: self.absolute_hours.saturating_mul(3_600 * seconds),
+        }
+    }
 }
 
 impl Default for SessionConfig {

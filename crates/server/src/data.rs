@@ -56,7 +56,9 @@ impl Data {
         let db = db.map_err(obhut_store::StoreError::from)?;
         let gatekeeper = Gatekeeper::open(&folder, &config.gate, system_edge()?).await?;
         Ok(Self {
-            store: Store::open(db.clone()).await?,
+            store: Store::open(db.clone())
+                .await?
+                .with_session_limits(config.sessions.limits()),
             folder,
             config,
             db,

@@ -37,7 +37,7 @@ pub use logged::Logged;
 pub use notary::Notary;
 pub use objects::StoredObject;
 pub use proposal::Proposal;
-pub use sessions::{Challenge, SessionToken};
+pub use sessions::{Challenge, SessionLimits, SessionToken};
 pub use upkeep::Quarter;
 pub use vault::{Vault, VaultParts};
 pub use vaults::{NewVault, Store, VaultRow};

@@ -25,12 +25,28 @@ statements! {
     SELECT_BOOTSTRAP = "SELECT bootstrap_hash FROM vaults WHERE vault = $1 AND founded_us IS NULL";
 }
 
-/// A challenge may be answered this long, microseconds.
-const CHALLENGE_US: u64 = 120 * 1_000_000;
-/// Longest session, microseconds: 12 hours.
-const SESSION_US: u64 = 12 * 3_600 * 1_000_000;
-/// A session unused for this long has ended, microseconds: 1 hour.
-const IDLE_US: u64 = 3_600 * 1_000_000;
+/// How long challenges and sessions live, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// A challenge may be answered this long.
+    pub challenge_us: u64,
+    /// A session unused for this long has ended.
+    pub idle_us: u64,
+    /// A session has ended after this long, used or not.
+    pub longest_us: u64,
+}
+
+impl Default for SessionLimits {
+    /// Two minutes, one hour, twelve hours.
+    fn default() -> Self {
+        Self {
+            challenge_us: 120 * 1_000_000,
+            idle_us: 3_600 * 1_000_000,
+            longest_us: 12 * 3_600 * 1_000_000,
+        }
+    }
+}
+
 /// The use of a session is written down at most this often, microseconds.
 const TOUCH_US: u64 = 60 * 1_000_000;
 
@@ -62,7 +78,7 @@ impl Vault {
         let now_us = self.now_us();
         let challenge = Challenge {
             challenge: self.random(),
-            expires_us: now_us + CHALLENGE_US,
+            expires_us: now_us.saturating_add(self.0.sessions.challenge_us),
         };
         let vault = self.id();
         self.0
@@ -96,7 +112,7 @@ impl Vault {
         self.caller(login.person, login.device)?;
         let session = SessionToken {
             token: self.random(),
-            expires_us: now_us + SESSION_US,
+            expires_us: now_us.saturating_add(self.0.sessions.longest_us),
         };
         let (vault, hash, expires_us) = (self.id(), sha256(&[&session.token]), session.expires_us);
         self.0
@@ -114,7 +130,7 @@ impl Vault {
                 if known_us != Some(login.expires_us) {
                     return Err(StoreError::BadLogin);
                 }
-                let idle_us = now_us.saturating_sub(IDLE_US);
+                let idle_us = now_us.saturating_sub(self.0.sessions.idle_us);
                 sql(DROP_SESSIONS)
                     .bind(int(now_us))
                     .bind(int(idle_us))
@@ -144,7 +160,9 @@ impl Vault {
         let row = self.0.db.fetch_optional("find_session", statement).await?;
         let row = row.ok_or(StoreError::Unauthenticated)?;
         let used_us: u64 = row.column("used_us")?;
-        if now_us >= row.column("expires_us")? || now_us >= used_us.saturating_add(IDLE_US) {
+        if now_us >= row.column("expires_us")?
+            || now_us >= used_us.saturating_add(self.0.sessions.idle_us)
+        {
             return Err(StoreError::Unauthenticated);
         }
         if now_us >= used_us.saturating_add(TOUCH_US) {

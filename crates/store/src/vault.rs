@@ -26,6 +26,7 @@ use crate::facts::{caller_facts, mutation_facts, release_facts};
 use crate::proposal::{Proposal, propose};
 use crate::publisher::{Published, Publisher};
 use crate::sequencer::{EntryWork, LoggedAct, MutationWork, Reached, Work, Writer, restore};
+use crate::sessions::SessionLimits;
 use crate::tiles::Tiles;
 use crate::{Clock, Logged, Notary, Store, StoreError, VaultRow};
 
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) row: VaultRow,
     pub(crate) clock: Clock,
     pub(crate) notary: Notary,
+    pub(crate) sessions: SessionLimits,
     pub(crate) tiles: Tiles,
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     pub(crate) published: watch::Receiver<Published>,
@@ -117,6 +119,7 @@ impl Store {
             row,
             clock: parts.clock,
             notary: parts.notary,
+            sessions: self.sessions,
             tiles,
             directory: directory_in,
             published: published_in,

@@ -6,6 +6,7 @@ use obhut_sql::{Db, Row, SqlError, sql};
 use crate::StoreError;
 use crate::columns::int;
 use crate::schema::SCHEMA;
+use crate::sessions::SessionLimits;
 use crate::statements::statements;
 
 statements! {
@@ -23,6 +24,7 @@ statements! {
 #[derive(Clone)]
 pub struct Store {
     pub(crate) db: Db,
+    pub(crate) sessions: SessionLimits,
 }
 
 /// A vault about to be made, before its founding.
@@ -94,7 +96,17 @@ impl Store {
     /// Brings the schema up to date.
     pub async fn open(db: Db) -> Result<Self, StoreError> {
         db.migrate(&SCHEMA).await?;
-        Ok(Self { db })
+        Ok(Self {
+            db,
+            sessions: SessionLimits::default(),
+        })
+    }
+
+    /// Other limits for the sessions of vaults that are opened from now on.
+    #[must_use]
+    pub fn with_session_limits(mut self, sessions: SessionLimits) -> Self {
+        self.sessions = sessions;
+        self
     }
 
     /// Makes a vault and its empty records log. [`StoreError::Conflict`] when the id or the origin is taken.

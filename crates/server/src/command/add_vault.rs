@@ -23,6 +23,7 @@ pub async fn add_vault(
     name: &str,
     origin: Option<String>,
 ) -> Result<String, ServerError> {
+    check_texts(name, origin.as_deref())?;
     let open = Data::open(data).await?;
     let made = make_vault(&open, name, origin).await?;
     let listen = open.config.listen;
@@ -45,7 +46,6 @@ pub(super) async fn make_vault(
 ) -> Result<Made, ServerError> {
     let vault = VaultId(random_bytes()?);
     let origin = origin.unwrap_or_else(|| format!("localhost/{vault}"));
-    check_texts(name, &origin)?;
     let keys = LogKeys::create(&open.folder, vault)?;
     let records_key = *keys.records.public().as_bytes();
     let access_key = *keys.access.public().as_bytes();
@@ -79,12 +79,15 @@ pub(super) async fn make_vault(
 }
 
 /// The origin becomes a path of tiles and a line of checkpoints.
-fn check_texts(name: &str, origin: &str) -> Result<(), ServerError> {
+pub(super) fn check_texts(name: &str, origin: Option<&str>) -> Result<(), ServerError> {
     if name.trim().is_empty() || name.len() > 200 || name.contains(char::is_control) {
         return Err(ServerError::Config(
             "--name must hold 1 to 200 bytes in one line".to_owned(),
         ));
     }
+    let Some(origin) = origin else {
+        return Ok(());
+    };
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
     let plain = origin
         .split('/')

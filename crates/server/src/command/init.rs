@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::add_vault::{announce, make_vault};
+use super::add_vault::{announce, check_texts, make_vault};
 use crate::ServerError;
 use crate::args::InitArgs;
 use crate::config::{CONFIG_FILE, Config};
@@ -14,6 +14,7 @@ use crate::keys::{create_file, make_folder};
 pub async fn init(args: InitArgs) -> Result<String, ServerError> {
     let data = &args.data;
     refuse_used(data)?;
+    check_texts(&args.name, args.origin.as_deref())?;
     let keys = match args.gate_keys {
         Some(keys) => {
             std::path::absolute(&keys).map_err(|error| ServerError::file(&keys, error))?

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::people::random;
+use crate::people::{Agency, bytes, random};
 use crate::world::{Ground, Server, answer, b64};
 
 /// Every route with its method; parameters filled in with well-formed ids of nothing.
@@ -114,6 +114,75 @@ async fn founding_takes_only_the_right_code() {
         let body = json!({"code": code, "request": "", "mutation": ""});
         let answer = server.json(Method::POST, &path, &Ground::None, body).await;
         assert_eq!(answer.problem().0, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn f30_the_code_commits_to_the_keys_the_server_shows() {
+    let server = Server::start(2).await;
+    let about = async |number: usize| {
+        let path = format!("/v1/vaults/{}", server.vaults[number].0);
+        server
+            .json(Method::GET, &path, &Ground::None, Value::Null)
+            .await
+            .ok()
+    };
+    let hash = |vault: usize, keys: &Value| {
+        obhut_format::card::bootstrap_hash(
+            server.vaults[vault].0,
+            keys["origin"].as_str().unwrap(),
+            &bytes(&keys["records_key"]),
+            &bytes(&keys["access_key"]),
+            &bytes(&keys["gate_key"]),
+        )
+    };
+    let (ours, theirs) = (about(0).await, about(1).await);
+    assert!(server.vaults[0].1.matches(&hash(0, &ours)));
+    assert!(!server.vaults[0].1.matches(&hash(0, &theirs)));
+    let mut fake_gate = ours.clone();
+    fake_gate["gate_key"] = b64([9; 32]).into();
+    assert!(!server.vaults[0].1.matches(&hash(0, &fake_gate)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e13_hostile_records_are_refused_and_never_fail_the_server() {
+    let server = Server::start(1).await;
+    let agency = Agency::found(&server, 0).await;
+    let nested = [vec![0x81; 60_000], vec![0]].concat();
+    let huge_count = vec![0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let twice = vec![0xa2, 0x01, 0x00, 0x01, 0x00];
+    let not_shortest = vec![0xa1, 0x18, 0x01, 0x00];
+    for bytes in [
+        Vec::new(),
+        nested,
+        huge_count,
+        twice,
+        not_shortest,
+        random::<500>().to_vec(),
+    ] {
+        let body = json!({"request": b64(&bytes), "mutation": b64(&bytes)});
+        for route in ["/people", "/documents", "/activations", "/grants"] {
+            let answer = agency
+                .post(route, &agency.registrar.ground, body.clone())
+                .await;
+            assert!(answer.status.is_client_error(), "{route} {}", answer.status);
+            answer.problem();
+        }
+        let body = json!({"request": b64(&bytes)});
+        for route in ["/releases", "/log/entries"] {
+            let answer = agency
+                .post(route, &agency.registrar.ground, body.clone())
+                .await;
+            assert_eq!(answer.problem().0, "bad-request");
+        }
+        let body = json!({"deposit": b64(&bytes)});
+        let answer = agency
+            .post("/deposits", &agency.registrar.ground, body)
+            .await;
+        assert_eq!(answer.problem().0, "bad-request");
+        let body = json!({"login": b64(&bytes), "signature": b64(&bytes)});
+        let answer = agency.post("/sessions", &Ground::None, body).await;
+        assert_eq!(answer.problem().0, "bad-request");
     }
 }
 

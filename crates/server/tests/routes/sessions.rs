@@ -8,7 +8,7 @@ use obhut_format::statement::{DeviceRevoked, Event, RevocationReason, Role};
 use crate::people::{Agency, Draft};
 use crate::world::{Ground, Server};
 use axum::http::Method;
-use serde_json::Value;
+use obhut_sql::{SqlError, Value, sql};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f20_a_challenge_relayed_from_another_vault_or_origin_is_refused() {
@@ -74,7 +74,12 @@ async fn logging_out_ends_the_session_and_no_other() {
     let second = agency.log_in(&agency.registrar).await;
     let path = format!("/v1/vaults/{}/sessions/current", agency.vault);
     let gone = server
-        .json(Method::DELETE, &path, &agency.registrar.ground, Value::Null)
+        .json(
+            Method::DELETE,
+            &path,
+            &agency.registrar.ground,
+            serde_json::Value::Null,
+        )
         .await;
     assert_eq!(gone.status.as_u16(), 204);
     let refused = agency.get("/keys", &agency.registrar.ground).await;
@@ -84,4 +89,42 @@ async fn logging_out_ends_the_session_and_no_other() {
         panic!()
     };
     assert_eq!(token.len(), 43);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_when_it_is_idle_or_old() {
+    let server = Server::start(1).await;
+    let agency = Agency::found(&server, 0).await;
+    let limits = server.data.config.sessions.limits();
+    agency.get("/keys", &agency.registrar.ground).await.ok();
+    age(
+        &server,
+        "UPDATE sessions SET used_us = used_us - $1",
+        limits.idle_us,
+    )
+    .await;
+    let idle = agency.get("/keys", &agency.registrar.ground).await;
+    assert_eq!(idle.problem().0, "unauthenticated");
+    let fresh = agency.log_in(&agency.registrar).await;
+    agency.get("/keys", &fresh).await.ok();
+    age(
+        &server,
+        "UPDATE sessions SET expires_us = expires_us - $1",
+        limits.longest_us,
+    )
+    .await;
+    let old = agency.get("/keys", &fresh).await;
+    assert_eq!(old.problem().0, "unauthenticated");
+}
+
+async fn age(server: &Server, text: &'static str, by_us: u64) {
+    let by_us = i64::try_from(by_us).unwrap();
+    let changed: Result<u64, SqlError> = server
+        .data
+        .db
+        .write("age_sessions", move |mut tx| async move {
+            sql(text).bind(Value::Int(by_us)).execute(&mut tx).await
+        })
+        .await;
+    assert!(changed.unwrap() > 0);
 }

@@ -19,7 +19,7 @@ pub struct Server {
     pub router: Router,
     pub app: App,
     pub vaults: Vec<(VaultId, BootstrapCode)>,
-    data: Data,
+    pub data: Data,
 }
 
 impl Server {
