@@ -6,6 +6,8 @@ mod ids;
 mod input;
 mod output;
 mod reason;
+#[cfg(test)]
+mod reference;
 mod stop;
 
 use std::process::ExitCode;
