@@ -5,6 +5,7 @@ use obhut_client::{ClientError, Founding, found, parse_bootstrap_code};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::input::read_input;
 use crate::output::Report;
 use crate::stop::Stop;
 
@@ -13,15 +14,15 @@ use crate::stop::Stop;
 #[command(
     after_help = "The code stands on the screen of whoever ran `obhut-server init`. The agency root is written to a\n\
                   file of its own and nowhere else: move it offline.\n\n\
-                  Example:\n  obhut found https://vault.agency.example CODE --agency 'Test Agency' --registrar 'Test Person 1'"
+                  Example:\n  obhut found https://vault.agency.example code.txt --agency 'Test Agency' --registrar 'Test Person 1'"
 )]
 pub(crate) struct Args {
     /// Address of the server
     #[arg(value_name = "URL")]
     url: String,
-    /// One-time code printed by `obhut-server init`; `-` reads it from standard input
-    #[arg(value_name = "CODE")]
-    code: String,
+    /// File with the one-time code printed by `obhut-server init`; `-` or nothing reads standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    code: PathBuf,
     /// Name of the agency
     #[arg(long, value_name = "NAME")]
     agency: String,
@@ -64,11 +65,7 @@ impl Report for Founded {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    let code = if args.code == "-" {
-        std::io::read_to_string(std::io::stdin()).map_err(Stop::Terminal)?
-    } else {
-        args.code
-    };
+    let code = String::from_utf8_lossy(&read_input(&args.code)?).into_owned();
     let code = parse_bootstrap_code(&code).map_err(|_| {
         ClientError::Usage("the bootstrap code is not complete or a character is wrong".into())
     })?;

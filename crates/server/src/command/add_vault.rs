@@ -118,7 +118,7 @@ pub(super) fn announce(data: &Path, name: &str, made: &Made, listen: SocketAddr)
            1. Start the server:       obhut-server serve --data {data}\n  \
            2. Hand the code to the first registrar, not by e-mail. It works once and is shown only now.\n     \
               It proves the registrar to the server, and the server's keys to the registrar.\n  \
-           3. The registrar founds:   obhut found http://{listen} CODE --agency ... --registrar ...\n     \
+           3. The registrar founds:   obhut found http://{listen} --agency NAME --registrar NAME\n     \
               The agency root is made on the registrar's machine; this server never holds it.\n\n\
          The gatekeeper's storage key lies outside the data folder. Back it up, apart from the data:\n\
          without it no document can be opened; with both in one place the gatekeeper guards nothing.\n",

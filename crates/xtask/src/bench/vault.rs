@@ -53,10 +53,11 @@ impl<'a> Vault<'a> {
     }
 
     fn enrol(&self, url: &str, code: &str) -> Result<()> {
+        fs::write(self.folder.path().join("code"), code).map_err(|error| error.to_string())?;
         let found = [
             "found",
             url,
-            code,
+            "code",
             "--agency",
             "Test Agency",
             "--registrar",
