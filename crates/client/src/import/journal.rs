@@ -12,23 +12,22 @@
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use obhut_crypto::RevisionSecrets;
 use obhut_format::content::SealedKind;
 use obhut_format::context::Context;
-use obhut_format::{CaseId, Cbor};
+use obhut_format::{CaseId, Cbor, Hash};
 use obhut_suite::Secret;
 use rand_core::CryptoRng;
 
+use super::journal_header::{HEADER_BYTES, read_header, write_header};
 use super::journal_record::{
     DepositRecord, JournalRecord, SourceId, SourceRecord, Stage, StageRecord,
 };
 
-const MAGIC: &[u8; 8] = b"OBHJ\x01\0\0\0";
-const HEADER_BYTES: u64 = 24;
 const HEAD_BYTES: u64 = 16;
 const SLOT_BYTES: usize =
     RevisionSecrets::JOURNAL_LEN + obhut_suite::SEAL_PREFIX + obhut_suite::TAG;
@@ -80,6 +79,8 @@ pub struct Journal {
     cases: HashMap<Vec<u8>, CaseId>,
     sources: HashMap<SourceId, SourceState>,
     deposits: Vec<DepositRecord>,
+    /// Which manifest the share of a source's latest attempt was deposited for.
+    deposited: HashMap<SourceId, Hash>,
     /// Slots of attempts that are stored or were given up.
     dead_slots: Vec<u64>,
 }
@@ -116,6 +117,7 @@ impl Journal {
             cases: HashMap::new(),
             sources: HashMap::new(),
             deposits: Vec::new(),
+            deposited: HashMap::new(),
             dead_slots: Vec::new(),
         };
         journal.replay()?;
@@ -141,6 +143,21 @@ impl Journal {
     /// Deposits whose documents are not all stored yet.
     pub fn open_deposits(&self) -> &[DepositRecord] {
         &self.deposits
+    }
+
+    /// True when the share of a source's latest attempt is bound to another manifest than this: it cannot be
+    /// deposited once more, the source needs new keys.
+    pub fn is_bound_elsewhere(&self, source: &SourceId, manifest: &Hash) -> bool {
+        self.deposited
+            .get(source)
+            .is_some_and(|bound| bound != manifest)
+    }
+
+    /// The gatekeeper does not take these shares any more: the sources need new keys.
+    pub fn give_up_deposit(&mut self, sources: &[SourceId]) {
+        // No manifest hashes to zeros.
+        let given_up = sources.iter().map(|source| (*source, [0; 32]));
+        self.deposited.extend(given_up);
     }
 
     /// The secrets of a source's latest attempt.
@@ -324,11 +341,17 @@ impl Journal {
                         slot,
                         record,
                     };
+                    self.deposited.remove(&state.record.source);
                     let replaced = self.sources.insert(state.record.source, state);
                     self.dead_slots
                         .extend(replaced.map(|state| state.slot.offset));
                 }
-                JournalRecord::Deposit(record) => self.deposits.push(record),
+                JournalRecord::Deposit(record) => {
+                    let bound = record.sources.iter().zip(&record.manifests);
+                    self.deposited
+                        .extend(bound.map(|(source, manifest)| (*source, *manifest)));
+                    self.deposits.push(record);
+                }
                 JournalRecord::Stage(record) => self.apply_stage(&record),
             }
         }
@@ -340,6 +363,7 @@ impl Journal {
                 state.stage = record.stage;
                 if record.stage == Stage::Stored {
                     self.dead_slots.push(state.slot.offset);
+                    self.deposited.remove(source);
                 }
             }
         }
@@ -368,35 +392,6 @@ impl Journal {
     fn slot_context(&self, frame: u64, number: u64) -> Context {
         self.frame_context(frame).number(number)
     }
-}
-
-fn read_header(file: &mut File) -> Result<Option<[u8; 16]>, JournalError> {
-    let total = file.metadata()?.len();
-    if total < HEADER_BYTES {
-        return Ok(None);
-    }
-    let mut header = [0; HEADER_BYTES as usize];
-    file.seek(SeekFrom::Start(0))?;
-    file.read_exact(&mut header)?;
-    let id = header.strip_prefix(MAGIC).and_then(|id| id.try_into().ok());
-    id.map(Some).ok_or(JournalError::Damaged(0))
-}
-
-fn write_header(
-    file: &mut File,
-    path: &Path,
-    rng: &mut impl CryptoRng,
-) -> Result<[u8; 16], JournalError> {
-    let mut id = [0; 16];
-    rng.fill_bytes(&mut id);
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&[MAGIC.as_slice(), &id].concat())?;
-    file.sync_all()?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(id)
 }
 
 #[cfg(test)]

@@ -72,6 +72,8 @@ record! {
         2 => deposit: Blob,
         /// The sources in it, in its order.
         3 => sources: Vec<SourceId>,
+        /// Hash of the manifest each share is bound to, in the same order.
+        4 => manifests: Vec<Hash>,
     }
 }
 

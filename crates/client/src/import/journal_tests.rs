@@ -218,6 +218,7 @@ fn a_deposit_stays_open_until_all_its_documents_are_stored() {
         batch: BatchId([1; 16]),
         deposit: Blob(vec![1, 2, 3]),
         sources: vec![[0; 32], [1; 32]],
+        manifests: vec![[7; 32], [8; 32]],
     };
     let record = JournalRecord::Deposit(deposit.clone());
     journal.append(vec![record], &[], &mut rng()).unwrap();
@@ -225,6 +226,9 @@ fn a_deposit_stays_open_until_all_its_documents_are_stored() {
     drop(journal);
     let mut journal = open(&path).unwrap();
     assert_eq!(journal.open_deposits(), [deposit]);
+    assert!(!journal.is_bound_elsewhere(&[1; 32], &[8; 32]));
+    assert!(journal.is_bound_elsewhere(&[1; 32], &[9; 32]));
+    assert!(!journal.is_bound_elsewhere(&[0; 32], &[9; 32]), "stored");
     mark_stored(&mut journal, vec![[1; 32]]);
     assert_eq!(journal.open_deposits(), []);
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod journal;
+mod journal_header;
 mod journal_record;
 mod plan;
 mod prepare;

@@ -87,6 +87,22 @@ impl Planner<'_> {
         }
     }
 
+    /// A new attempt at the revision whose latest attempt cannot be gone on with.
+    pub(super) fn renew(&self, earlier: &SourceRecord, rng: &mut impl CryptoRng) -> Attempt {
+        let record = SourceRecord {
+            attempt: earlier.attempt + 1,
+            upload: ObjectId(random(rng)),
+            created_us: self.now_us,
+            ..earlier.clone()
+        };
+        Attempt {
+            previous: self.previous(&record),
+            record,
+            secrets: RevisionSecrets::generate(rng),
+            is_new: true,
+        }
+    }
+
     fn find_registered(&self, state: &SourceState, secrets: &RevisionSecrets) -> Registered {
         let record = &state.record;
         let found = self

@@ -47,10 +47,23 @@ pub(super) fn prepare_small(
         }
     }
     note_attempts(journal, attempts.iter().map(|(_, _, attempt)| attempt))?;
+    let mut renewed = Vec::new();
     for (file, source, attempt) in attempts {
-        prepared
-            .ready
-            .push(seal_small(work, &file, &source, attempt, workers)?);
+        let record = attempt.record.clone();
+        let ready = seal_small(work, &file, &source, attempt, workers)?;
+        let (source_id, manifest) = (record.source, ready.sealed.manifest.hash());
+        if journal.with(|journal| journal.is_bound_elsewhere(&source_id, &manifest)) {
+            // For example: the case got a new key since the share was deposited.
+            let attempt = work.planner(now_us()).renew(&record, &mut system_rng());
+            renewed.push((file, source, attempt));
+        } else {
+            prepared.ready.push(ready);
+        }
+    }
+    note_attempts(journal, renewed.iter().map(|(_, _, attempt)| attempt))?;
+    for (file, source, attempt) in renewed {
+        let ready = seal_small(work, &file, &source, attempt, workers)?;
+        prepared.ready.push(ready);
     }
     Ok(prepared)
 }

@@ -12,13 +12,15 @@ use super::seal::SealedRevision;
 use super::work::SharedJournal;
 use crate::ClientError;
 use crate::clock::{now_us, random_bytes, system_rng};
-use crate::error::Failure;
 use crate::register::{FiledDocument, Unfiled, batch_act};
 use crate::transport::MutationRoute;
 use crate::vault::Vault;
 
 /// Most documents of a round.
 pub(super) const ROUND: usize = MAX_BATCH;
+
+/// A deposit that must be registered sooner than this is not waited for.
+const REGISTER_US: u64 = 3_600 * 1_000_000;
 
 /// Which deposit holds a source's share, and until when it may be registered.
 #[derive(Clone, Copy)]
@@ -50,26 +52,37 @@ pub(super) struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// Sends the deposits of an interrupted run once more, byte for byte: the gatekeeper gives the same
-    /// receipts. One it does not take any more was never there; its documents are deposited anew.
+    /// receipts. What it does not take any more, or what cannot be registered in time, is deposited under
+    /// new keys.
     pub(super) async fn repeat_deposits(&mut self) -> Result<(), ClientError> {
         let open = self
             .journal
             .with(|journal| journal.open_deposits().to_vec());
         for record in open {
-            let Ok(deposit) = SignedDeposit::from_bytes(&record.deposit.0) else {
-                continue;
-            };
+            let deposit = SignedDeposit::from_bytes(&record.deposit.0)?;
             let answer = self.vault.endpoint().deposit(&deposit).await;
             let receipt = match answer {
                 Ok(receipt) => receipt,
-                Err(failed) if failed.failure() == Failure::Unreachable => return Err(failed),
-                Err(_) => continue,
+                Err(failed) if is_refusal(&failed) => {
+                    self.give_up(&record.sources);
+                    continue;
+                }
+                Err(failed) => return Err(failed),
             };
             let gate = self.vault.gate_key()?;
             let receipt = verify_deposit_receipt(&receipt, &gate, &deposit.deposit)?;
-            self.known.remember(&record.sources, &deposit, &receipt);
+            if receipt.register_by_us < now_us() + REGISTER_US {
+                self.give_up(&record.sources);
+            } else {
+                self.known.remember(&record.sources, &deposit, &receipt);
+            }
         }
         Ok(())
+    }
+
+    fn give_up(&self, sources: &[SourceId]) {
+        self.journal
+            .with(|journal| journal.give_up_deposit(sources));
     }
 
     /// One round. Afterwards every document is stored or refused, and the journal knows.
@@ -146,10 +159,12 @@ impl Rounds<'_> {
         deposit: &SignedDeposit,
         sources: Vec<SourceId>,
     ) -> Result<(), ClientError> {
+        let items = deposit.deposit.items.iter();
         let record = JournalRecord::Deposit(DepositRecord {
             batch: deposit.deposit.batch,
             deposit: Blob(deposit.to_bytes()),
             sources,
+            manifests: items.map(|item| item.binding.manifest_hash).collect(),
         });
         let rng = &mut system_rng();
         Ok(self
