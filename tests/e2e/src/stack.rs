@@ -191,7 +191,7 @@ fn bootstrap_code(text: &str) -> String {
         .to_owned()
 }
 
-/// A binary beside the test's own (target/<profile>/).
+/// A binary beside the test's own (`target/debug/`).
 fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join(name);

@@ -2,12 +2,12 @@
 
 use super::filing::Filed;
 use super::people::watch_secret;
-use super::reading::same;
+use super::reading::{PURPOSE, same};
 use super::stage::{Stage, find_id, say, trouble};
 use crate::run::Result;
 
-/// Seals the document for the citizen and prints the letter; gives the id of the citizen's own copy, `None` when
-/// that is not built yet.
+/// Seals the document for the citizen and prints the letter. The citizen's copy, or `None` when that
+/// is not built yet.
 pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<Option<String>> {
     stage.step("The caseworker issues the document to the citizen: sealed for him, with a letter that carries the secret past the server.");
     if !stage.has("issue") || !stage.has("activate") {
@@ -15,53 +15,71 @@ pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<Option<String>> 
     }
     let letter = stage.path("letter.html");
     let name = letter.to_string_lossy().into_owned();
-    let printed = stage.obhut(
-        "caseworker-1",
-        &[
-            "issue",
-            &filed.document,
-            "--to",
-            &filed.citizen,
-            "--letter",
-            &name,
-        ],
-    )?;
+    let arguments = [
+        "issue",
+        &filed.document,
+        "--to",
+        &filed.citizen,
+        "--letter",
+        &name,
+    ];
+    let printed = stage.obhut("caseworker-1", &arguments)?;
+    let copy = find_id(&printed, "doc_")?;
     let html =
         std::fs::read_to_string(&letter).map_err(|error| trouble("read", &letter, &error))?;
     let code = code_of(&html).ok_or("the letter has no code")?;
     watch_secret(stage, &code, "a letter's secret")?;
     stage.write("letter-code", code.as_bytes())?;
-    find_id(&printed, "doc_").map(Some)
+    Ok(Some(copy))
 }
 
-/// The citizen types the code, opens the document and reads who opened what about him.
-pub(crate) fn open(stage: &mut Stage, filed: &Filed, document: &str) -> Result<()> {
-    stage.step("The citizen activates with the letter, opens the document at once, and sees who opened what about him, when and why.");
+/// The citizen types the code and opens the document.
+pub(crate) fn open(stage: &mut Stage, filed: &Filed, copy: &str) -> Result<()> {
+    stage.step("The citizen activates with the letter and opens the document at once.");
     stage.obhut("citizen", &["activate", "letter-code"])?;
+    if stage.has("inbox") {
+        stage.obhut("citizen", &["inbox"])?;
+    }
     let opened = stage.path("citizen.txt");
     let name = opened.to_string_lossy().into_owned();
-    let get = ["get", document, "--output", &name];
-    stage.obhut("citizen", &super::reading::with_purpose(&get))?;
+    let get = [
+        "get",
+        copy,
+        "--output",
+        &name,
+        "--purpose",
+        "eigene Unterlagen",
+        "--legal-basis",
+        "Art. 15 DSGVO",
+    ];
+    stage.obhut("citizen", &get)?;
     same(&filed.letter, &opened)?;
     say("Checked: byte for byte the letter that was filed.");
     if stage.has("log mine") {
-        let printed = stage.obhut("citizen", &["log", "mine"])?;
-        if !printed.contains("Bearbeitung des Antrags") {
-            return Err("the colleague's purpose is not in the citizen's log".to_owned());
-        }
-        say("Checked: the colleague's opening is there with its purpose.");
+        see_who_looked(stage)?;
     }
     Ok(())
 }
 
-/// The text form in the letter: the rows of its list of class `code`.
+/// Also what was logged before the letter came.
+fn see_who_looked(stage: &mut Stage) -> Result<()> {
+    stage.step("He sees who looked at what about him: when, in which role, and why.");
+    let printed = stage.obhut("citizen", &["log", "mine"])?;
+    if !printed.contains(PURPOSE[1]) {
+        return Err("the colleague's purpose is not in the citizen's log".to_owned());
+    }
+    say("Checked: the colleague's opening is there with its purpose.");
+    Ok(())
+}
+
+/// The text form in the letter: the rows of the list of class `code`.
 fn code_of(html: &str) -> Option<String> {
-    let (_, list) = html.split_once("class=\"code\"")?;
-    let (_, rows) = list.split_once('>')?;
-    let (rows, _) = rows.split_once("</ol>")?;
-    let text = rows
-        .split('<')
-        .map(|part| part.rsplit('>').next().unwrap_or_default());
-    let groups: Vec<&str> = text.flat_map(str::split_whitespace).collect();
-    (!groups.is_empty()).then(|| groups.join("-"))
+    let (_, list) = html.split_once("<ol class=\"code\"")?;
+    let (list, _) = list.split_once("</ol>")?;
+    let rows = list
+        .split("<li>")
+        .skip(1)
+        .filter_map(|row| row.split_once("</li>"));
+    let code: Vec<&str> = rows.map(|(row, _)| row).collect();
+    (!code.is_empty()).then(|| code.join(" "))
 }

@@ -56,8 +56,8 @@ fn play(stage: &mut Stage, arguments: &Arguments) -> Result<()> {
     let files = filing::prepare(stage, arguments.folder.as_deref(), arguments.seed)?;
     let filed = filing::file(stage, &people, &files)?;
     reading::read(stage, &filed)?;
-    if let Some(document) = citizen::issue(stage, &filed)? {
-        citizen::open(stage, &filed, &document)?;
+    if let Some(copy) = citizen::issue(stage, &filed)? {
+        citizen::open(stage, &filed, &copy)?;
     }
     refusing::refuse_strangers(stage, &filed)?;
     refusing::remove(stage, &people, &filed)?;
