@@ -28,6 +28,9 @@ pub enum StoreError {
     /// What the database or the tiles hold does not fit together.
     #[error("stored data is damaged: {0}")]
     Damaged(&'static str),
+    /// The database's disk is full; nothing was written.
+    #[error("the database's disk is full")]
+    DiskFull,
     /// Another process has written to this vault's logs; this one must stop.
     #[error("another process writes this vault's logs")]
     Fenced,

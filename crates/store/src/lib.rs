@@ -4,6 +4,7 @@ mod act;
 mod checks;
 mod clock;
 mod columns;
+mod deciding;
 mod error;
 mod facts;
 mod granted;

@@ -5,30 +5,24 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use obhut_format::act::ActRequest;
-use obhut_format::mutation::Committed;
 use obhut_format::{Cbor, DeviceKid, Kid, PersonId, VaultId};
 use obhut_log::SignedCheckpoint;
 use obhut_log::replay::Directory;
-use obhut_model::action::{Action, Mutate, ReadLog, Release};
-use obhut_model::policy::{decide, decide_founding};
-use obhut_model::{Caller, Grant, Refusal, Request};
+use obhut_model::{Caller, Refusal};
 use obhut_sql::Db;
 use obhut_suite::{DeviceKey, NoteKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng, SeedableRng};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::act::{ActError, VerifiedAct};
-use crate::facts::{caller_facts, mutation_facts, release_facts};
-use crate::proposal::{Proposal, propose};
+use crate::facts::caller_facts;
 use crate::publisher::{Published, Publisher};
-use crate::sequencer::{EntryWork, LoggedAct, MutationWork, Reached, Work, Writer, restore};
+use crate::sequencer::{Reached, Work, Writer, restore};
 use crate::sessions::SessionLimits;
 use crate::tiles::Tiles;
-use crate::{Clock, Logged, Notary, Store, StoreError, VaultRow};
+use crate::{Clock, Notary, Store, StoreError, VaultRow};
 
 /// What a vault needs beside its database.
 pub struct VaultParts {
@@ -196,6 +190,11 @@ impl Vault {
         self.0.tasks.wait().await;
     }
 
+    /// Whether the sequencer still takes work; once it has stopped only a restart helps.
+    pub fn is_working(&self) -> bool {
+        self.queue().is_ok_and(|queue| !queue.is_closed())
+    }
+
     /// The person behind an authenticated device, or why they may not come in.
     pub fn caller(&self, person: PersonId, device: DeviceKid) -> Result<Caller, Refusal> {
         let facts = caller_facts(&self.directory(), person, device);
@@ -212,181 +211,11 @@ impl Vault {
         (live && !person.is_activated()).then_some(person.person)
     }
 
-    /// Checks that the caller's device signed this act, for this vault, just now.
-    pub fn verify_act(
-        &self,
-        caller: &Caller,
-        request: ActRequest,
-    ) -> Result<VerifiedAct, ActError> {
-        let directory = self.directory();
-        let device = directory
-            .device(caller.device())
-            .ok_or(ActError::Signature)?;
-        let knows = |shard: &str| directory.find_shard(shard).is_some();
-        VerifiedAct::verify(request, &device.public, self.id(), knows, self.now_us())
-    }
-
-    /// Parses a mutation, checks its rows and tries its records on a copy of the directory.
-    pub async fn propose(&self, mutation: &[u8]) -> Result<Proposal, StoreError> {
-        let now_us = self.now_us();
-        propose(&self.0.db, self.directory(), self.id(), mutation, now_us).await
-    }
-
-    /// As [`verify_act`](Self::verify_act) where the device comes into being with the mutation
-    /// itself: founding and activation.
-    pub fn verify_act_of(
-        &self,
-        proposal: &Proposal,
-        request: ActRequest,
-    ) -> Result<(Caller, VerifiedAct), StoreError> {
-        let after = proposal.after();
-        let act = obhut_format::act::Act::from_bytes(&request.signed.act.0)
-            .map_err(|_| ActError::Malformed)?;
-        let caller = Caller::new(caller_facts(after, act.person, act.device), self.now_us())?;
-        let device = after.device(act.device).ok_or(ActError::Signature)?;
-        let knows = |shard: &str| after.find_shard(shard).is_some();
-        let act = VerifiedAct::verify(request, &device.public, self.id(), knows, self.now_us())?;
-        Ok((caller, act))
-    }
-
-    /// Decides an act that reads documents or cases.
-    pub async fn authorise_release(
-        &self,
-        caller: &Caller,
-        act: &VerifiedAct,
-    ) -> Result<Grant<Release>, StoreError> {
-        let directory = self.directory();
-        let granted = self.all_granted(caller, act, &directory).await?;
-        let facts = release_facts(&directory, act.objects(), granted);
-        Ok(decide(
-            caller,
-            &Request::new(act.act(), act.hash(), &facts),
-        )?)
-    }
-
-    /// Decides an act that reads the access log.
-    pub fn authorise_reading(
-        &self,
-        caller: &Caller,
-        act: &VerifiedAct,
-    ) -> Result<Grant<ReadLog>, Refusal> {
-        let facts = obhut_model::Facts::default();
-        decide(caller, &Request::new(act.act(), act.hash(), &facts))
-    }
-
-    /// Decides an act that writes records. The act must name this very mutation.
-    pub fn authorise_mutation(
-        &self,
-        caller: &Caller,
-        act: &VerifiedAct,
-        proposal: &Proposal,
-    ) -> Result<Grant<Mutate>, Refusal> {
-        if act.act().payload_hash != Some(proposal.hash()) {
-            return Err(Refusal::ChangeNotOfThisAct);
-        }
-        let (before, after) = (&proposal.before, &proposal.after);
-        let facts = mutation_facts(before, after, &proposal.mutation, caller.kid());
-        decide(caller, &Request::new(act.act(), act.hash(), &facts))
-    }
-
-    /// Decides the founding. The bootstrap code must have been checked by
-    /// [`check_bootstrap`](Self::check_bootstrap).
-    pub fn authorise_founding(
-        &self,
-        caller: &Caller,
-        act: &VerifiedAct,
-        proposal: &Proposal,
-    ) -> Result<Grant<Mutate>, Refusal> {
-        let empty = proposal.before.size() == 0 || proposal.repeat.is_some();
-        if !empty || act.act().payload_hash != Some(proposal.hash()) {
-            return Err(Refusal::ChangeNotOfThisAct);
-        }
-        let (before, after) = (&proposal.before, &proposal.after);
-        let facts = mutation_facts(before, after, &proposal.mutation, caller.kid());
-        decide_founding(caller, &Request::new(act.act(), act.hash(), &facts))
-    }
-
-    /// Logs a reading act; the answer comes once its entry is committed.
-    pub async fn log_release(
-        &self,
-        grant: Grant<Release>,
-        act: VerifiedAct,
-    ) -> Result<Logged<Release>, StoreError> {
-        self.log(grant, act).await
-    }
-
-    /// Logs the reading of the log.
-    pub async fn log_reading(
-        &self,
-        grant: Grant<ReadLog>,
-        act: VerifiedAct,
-    ) -> Result<Logged<ReadLog>, StoreError> {
-        self.log(grant, act).await
-    }
-
-    /// Logs a refused act. Nothing to do before the founding, when there is no shard yet.
-    pub async fn log_refusal(&self, act: VerifiedAct, refusal: Refusal) -> Result<(), StoreError> {
-        if !self.is_founded() {
-            return Ok(());
-        }
-        self.log_entry(act, Some(refusal)).await.map(drop)
-    }
-
-    /// Commits records, rows, entry and CLOSE in one transaction. Records committed before are
-    /// answered as they were, and not logged again.
-    pub async fn commit(
-        &self,
-        grant: Grant<Mutate>,
-        act: VerifiedAct,
-        proposal: Proposal,
-    ) -> Result<Committed, StoreError> {
-        if grant.act() != act.hash() {
-            return Err(StoreError::OtherAct);
-        }
-        if let Some(committed) = proposal.repeat {
-            return Ok(committed);
-        }
-        let (reply, answer) = oneshot::channel();
-        self.enqueue(Work::Mutation(Box::new(MutationWork {
-            act,
-            proposal,
-            reply,
-        })))?;
-        answer.await.map_err(|_| StoreError::Stopped)?
-    }
-
-    async fn log<A: Action>(
-        &self,
-        grant: Grant<A>,
-        act: VerifiedAct,
-    ) -> Result<Logged<A>, StoreError> {
-        if grant.act() != act.hash() {
-            return Err(StoreError::OtherAct);
-        }
-        let queue = self.queue()?;
-        let entry = self.log_entry(act.clone(), None).await?;
-        Ok(Logged::new(act, entry, &queue))
-    }
-
-    async fn log_entry(
-        &self,
-        act: VerifiedAct,
-        refusal: Option<Refusal>,
-    ) -> Result<LoggedAct, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.enqueue(Work::Entry(Box::new(EntryWork {
-            act,
-            refusal,
-            reply,
-        })))?;
-        answer.await.map_err(|_| StoreError::Stopped)?
-    }
-
     pub(crate) fn enqueue(&self, work: Work) -> Result<(), StoreError> {
         self.queue()?.send(work).map_err(|_| StoreError::Stopped)
     }
 
-    fn queue(&self) -> Result<mpsc::UnboundedSender<Work>, StoreError> {
+    pub(crate) fn queue(&self) -> Result<mpsc::UnboundedSender<Work>, StoreError> {
         let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.clone().ok_or(StoreError::Stopped)
     }

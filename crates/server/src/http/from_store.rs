@@ -57,7 +57,9 @@ impl From<StoreError> for Problem {
                 reason: Some(code.to_owned()),
                 ..Self::detail(Kind::RecordRefused, reason)
             },
-            StoreError::Sql(SqlError::DiskFull(_)) => Kind::StorageFull.into(),
+            StoreError::DiskFull | StoreError::Sql(SqlError::DiskFull(_)) => {
+                Kind::StorageFull.into()
+            }
             StoreError::Sql(SqlError::Conflict(_)) => Kind::Unavailable.into(),
             StoreError::Unauthenticated => Kind::Unauthenticated.into(),
             other => Self::detail(Kind::Internal, chain(&other)),

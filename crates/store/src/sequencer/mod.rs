@@ -6,7 +6,9 @@
 
 mod assemble;
 pub(crate) mod commit;
+mod labelling;
 mod log_state;
+mod outcome;
 mod parts;
 mod person_labels;
 mod plan;

@@ -82,6 +82,15 @@ impl Work {
         }
     }
 
+    /// The act behind it, if there is one.
+    pub(crate) fn act(&self) -> Option<&VerifiedAct> {
+        match self {
+            Self::Entry(work) => Some(&work.act),
+            Self::Mutation(work) => Some(&work.act),
+            Self::Close(_) | Self::Statement(_) => None,
+        }
+    }
+
     /// Tells whoever waits that it failed.
     pub(crate) fn fail(self, error: StoreError) {
         // A waiter that is gone needs no answer.

@@ -3,11 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use obhut_format::entry::Outcome;
-use obhut_format::mutation::Committed;
-use obhut_format::{Hash, PersonId, VaultId};
-use obhut_log::Label;
-use obhut_log::replay::{Directory, RecordLabel};
+use obhut_format::{Hash, VaultId};
+use obhut_log::replay::Directory;
 use obhut_model::Refusal;
 use obhut_sql::{Db, SqlError};
 use obhut_suite::DeviceKey;
@@ -16,15 +13,15 @@ use rand_core::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::assemble::{Assembly, log_commits};
-use super::commit::{Commit, MutationRow, Numbers, read_heads, read_seen};
+use super::commit::{Commit, Numbers, read_seen};
+use super::labelling::Resolved;
 use super::log_state::{LogDraft, LogState};
-use super::parts::Part;
+use super::outcome::{Done, add, answer, fail_all};
 use super::person_labels::PersonLabels;
-use super::plan::{Plan, PlannedRecord, plan_entry, plan_mutation, plan_statement};
+use super::plan::{Plan, plan_entry, plan_mutation, plan_statement};
 use super::reader_keys::ReaderKeys;
-use super::work::{EntryWork, LoggedAct, Work, batch_time_ms};
+use super::work::{EntryWork, Work, batch_time_ms};
 use crate::act::VerifiedAct;
-use crate::proposal::record_ids;
 use crate::{Clock, Notary, StoreError};
 
 /// Leaves of one transaction, about.
@@ -49,23 +46,23 @@ pub(crate) struct ReachedLog {
 
 /// The one writer of a vault.
 pub(crate) struct Writer {
-    db: Db,
-    vault: VaultId,
+    pub(super) db: Db,
+    pub(super) vault: VaultId,
     clock: Clock,
-    notary: Notary,
+    pub(super) notary: Notary,
     rng: ChaCha20Rng,
     records_key: DeviceKey,
     directory: Arc<Directory>,
     /// The records log first.
-    logs: Vec<LogState>,
-    labels: PersonLabels,
+    pub(super) logs: Vec<LogState>,
+    pub(super) labels: PersonLabels,
     keys: ReaderKeys,
     published_directory: watch::Sender<Arc<Directory>>,
     reached: watch::Sender<Reached>,
 }
 
 /// Why a batch did not get through as it was.
-enum Setback {
+pub(super) enum Setback {
     /// One piece of work cannot be done.
     One(usize, StoreError),
     /// The database refused something; each piece has to be tried alone.
@@ -80,16 +77,10 @@ impl From<StoreError> for Setback {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Fenced | StoreError::Damaged(_) => Self::Fatal(error),
+            StoreError::Sql(SqlError::DiskFull(_)) => Self::All(StoreError::DiskFull),
             error => Self::All(error),
         }
     }
-}
-
-/// What a piece of work became.
-enum Done {
-    Entry(LoggedAct),
-    Mutation(Committed),
-    Nothing,
 }
 
 impl Writer {
@@ -175,11 +166,11 @@ impl Writer {
                 }
                 Err(Setback::All(error)) => {
                     tracing::warn!(vault = %self.vault, %error, "a batch was not committed");
-                    fail_all(works, error);
+                    fail_all(works, &error);
                     return Ok(());
                 }
                 Err(Setback::Fatal(error)) => {
-                    fail_all(works, StoreError::Stopped);
+                    fail_all(works, &StoreError::Stopped);
                     return Err(error);
                 }
             }
@@ -211,19 +202,19 @@ impl Writer {
     async fn refuse_seen(&self, works: Vec<Work>) -> Result<Vec<Work>, StoreError> {
         let acts: Vec<Hash> = works
             .iter()
-            .filter_map(|work| Some(act_of(work)?.hash()))
+            .filter_map(|work| Some(work.act()?.hash()))
             .collect();
         let seen = match read_seen(&self.db, self.vault, &acts).await {
             Ok(seen) => seen,
             Err(error) => {
-                fail_all(works, StoreError::NotCommitted);
+                fail_all(works, &StoreError::NotCommitted);
                 return Err(error);
             }
         };
         let mut seen: HashSet<Hash> = seen.into_iter().collect();
         let mut kept = Vec::with_capacity(works.len());
         for work in works {
-            match act_of(&work).map(VerifiedAct::hash) {
+            match work.act().map(VerifiedAct::hash) {
                 Some(hash) if !seen.insert(hash) => work.fail(StoreError::ActSeen),
                 _ => kept.push(work),
             }
@@ -285,135 +276,6 @@ impl Writer {
         }
     }
 
-    /// Position of the log each piece of work goes to; shards that are new get a state of their own.
-    fn find_logs(&mut self, works: &[Work], trial: &Directory) -> Result<Vec<usize>, Setback> {
-        let mut positions = Vec::with_capacity(works.len());
-        for (number, work) in works.iter().enumerate() {
-            let shard = match work {
-                Work::Statement(_) => {
-                    positions.push(0);
-                    continue;
-                }
-                Work::Close(work) => work.shard.as_str(),
-                work => act_of(work).map_or("", |act| act.act().shard.as_str()),
-            };
-            let known = self.logs.iter().position(|log| log.origin == shard);
-            let position = match known {
-                Some(position) if position > 0 => position,
-                _ if trial.find_shard(shard).is_some() => {
-                    let tree = obhut_format::tree::TreeBuilder::new();
-                    let log = LogState::new(None, shard.to_owned(), false, tree, 0);
-                    self.logs.push(log);
-                    self.logs.len() - 1
-                }
-                _ => {
-                    let reason = "the act names an unknown shard of the access log";
-                    let error = StoreError::rejected("shard-unknown", reason);
-                    return Err(Setback::One(number, error));
-                }
-            };
-            positions.push(position);
-        }
-        Ok(positions)
-    }
-
-    async fn resolve_labels(
-        &mut self,
-        plans: Vec<Plan>,
-        works: &[Work],
-        positions: &[usize],
-    ) -> Result<Vec<Resolved>, Setback> {
-        let mut resolved = Vec::with_capacity(plans.len());
-        for (number, ((plan, work), position)) in
-            plans.into_iter().zip(works).zip(positions).enumerate()
-        {
-            let one = |error| Setback::One(number, error);
-            self.ask_labels(&plan, *position).await.map_err(one)?;
-            let closing = match work {
-                Work::Close(work) => work.labels.clone(),
-                _ => Vec::new(),
-            };
-            resolved.push(self.resolve(plan, *position, closing).map_err(one)?);
-        }
-        Ok(resolved)
-    }
-
-    async fn ask_labels(&mut self, plan: &Plan, position: usize) -> Result<(), StoreError> {
-        for (origin, persons) in self.missing_labels(plan, position) {
-            self.labels
-                .ask(&self.notary, self.vault, &origin, &persons)
-                .await?;
-        }
-        Ok(())
-    }
-
-    fn missing_labels(&self, plan: &Plan, position: usize) -> Vec<(String, Vec<PersonId>)> {
-        let records = plan.records.iter().flat_map(|record| &record.labels);
-        let in_records: Vec<RecordLabel> = records.map(|(label, _)| *label).collect();
-        let in_shard: Vec<RecordLabel> = plan.parts.iter().flat_map(Part::labels).collect();
-        let mut missing = Vec::new();
-        for (position, labels) in [(0, in_records), (position, in_shard)] {
-            if let Some(log) = self.logs.get(position) {
-                let persons = self.labels.missing(&log.origin, labels.iter());
-                missing.push((log.origin.clone(), persons));
-            }
-        }
-        missing.retain(|(_, persons)| !persons.is_empty());
-        missing
-    }
-
-    fn resolve(
-        &self,
-        plan: Plan,
-        position: usize,
-        closing: Vec<Label>,
-    ) -> Result<Resolved, StoreError> {
-        let missing = || StoreError::Damaged("a label is missing");
-        let origin = |position: usize| {
-            let log = self.logs.get(position).ok_or_else(missing)?;
-            Ok::<&str, StoreError>(&log.origin)
-        };
-        let mut records = Vec::with_capacity(plan.records.len());
-        for record in plan.records {
-            let labels: Option<Vec<_>> = record
-                .labels
-                .iter()
-                .map(|(label, root)| Some((self.labels.find(origin(0).ok()?, label)?, *root)))
-                .collect();
-            records.push((record, labels.ok_or_else(missing)?));
-        }
-        let mut parts = Vec::with_capacity(plan.parts.len());
-        for part in plan.parts {
-            let shard = origin(position)?;
-            let labels = part.labels();
-            let labels = labels.iter().map(|label| self.labels.find(shard, label));
-            let labels: Option<Vec<Label>> = labels.collect();
-            parts.push((part, labels.ok_or_else(missing)?));
-        }
-        Ok(Resolved {
-            position,
-            records,
-            parts,
-            closing,
-        })
-    }
-
-    async fn load_heads(&mut self, resolved: &[Resolved]) -> Result<(), StoreError> {
-        for (position, log) in self.logs.iter_mut().enumerate() {
-            let labels = resolved.iter().flat_map(|work| work.labels_in(position));
-            let unknown = log.unknown_heads(labels);
-            if unknown.is_empty() {
-                continue;
-            }
-            let found = match log.log {
-                Some(number) => read_heads(&self.db, number, &unknown).await?,
-                None => Vec::new(),
-            };
-            log.learn(&unknown, found);
-        }
-        Ok(())
-    }
-
     fn assemble(
         &mut self,
         works: &[Work],
@@ -435,7 +297,7 @@ impl Writer {
         let mut mutations = Vec::new();
         let mut done = Vec::with_capacity(works.len());
         for (work, resolved) in works.iter().zip(resolved) {
-            acts.extend(act_of(work).map(VerifiedAct::hash));
+            acts.extend(work.act().map(VerifiedAct::hash));
             done.push(add(&mut assembly, work, resolved, &mut mutations)?);
         }
         let Assembly {
@@ -486,105 +348,5 @@ fn reach_of(logs: &[LogState]) -> Reached {
     });
     Reached {
         logs: logs.collect(),
-    }
-}
-
-/// A label and the state root that stands under it.
-type RootedLabel = (Label, Option<Hash>);
-
-/// A plan with all its labels.
-struct Resolved {
-    position: usize,
-    records: Vec<(PlannedRecord, Vec<RootedLabel>)>,
-    parts: Vec<(Part, Vec<Label>)>,
-    closing: Vec<Label>,
-}
-
-impl Resolved {
-    /// Its labels in the log at this position.
-    fn labels_in(&self, position: usize) -> Vec<Label> {
-        let mut labels = Vec::new();
-        if position == 0 {
-            let records = self.records.iter().flat_map(|(_, labels)| labels);
-            labels.extend(records.map(|(label, _)| *label));
-        }
-        if position == self.position {
-            labels.extend(self.parts.iter().flat_map(|(_, labels)| labels));
-            labels.extend(&self.closing);
-        }
-        labels
-    }
-}
-
-fn add(
-    assembly: &mut Assembly<'_>,
-    work: &Work,
-    resolved: &Resolved,
-    mutations: &mut Vec<MutationRow>,
-) -> Result<Done, StoreError> {
-    let mut first_record = None;
-    for (record, labels) in &resolved.records {
-        let index = assembly.add_record(record, labels)?;
-        first_record.get_or_insert(index);
-    }
-    let (position, parts) = (resolved.position, resolved.parts.as_slice());
-    match work {
-        Work::Entry(work) => assembly
-            .add_act(position, &work.act, work.refusal, parts, None)
-            .map(Done::Entry),
-        Work::Mutation(work) => {
-            let done = Some(Outcome::Done);
-            assembly.add_act(position, &work.act, None, parts, done)?;
-            let records = resolved.records.len() as u64;
-            let first_record = first_record.unwrap_or(0);
-            let mutation = &work.proposal.mutation;
-            mutations.push(MutationRow {
-                ids: record_ids(mutation),
-                hash: work.proposal.hash,
-                first_record,
-                records,
-                mutation: Arc::clone(mutation),
-            });
-            Ok(Done::Mutation(Committed {
-                first_record,
-                records,
-                records_size: first_record + records,
-            }))
-        }
-        Work::Close(work) => {
-            assembly.add_close_work(position, work)?;
-            Ok(Done::Nothing)
-        }
-        Work::Statement(_) => Ok(Done::Nothing),
-    }
-}
-
-fn act_of(work: &Work) -> Option<&VerifiedAct> {
-    match work {
-        Work::Entry(work) => Some(&work.act),
-        Work::Mutation(work) => Some(&work.act),
-        Work::Close(_) | Work::Statement(_) => None,
-    }
-}
-
-fn answer(works: Vec<Work>, done: Vec<Done>) {
-    for (work, done) in works.into_iter().zip(done) {
-        // A waiter that is gone needs no answer; its entry stands.
-        match (work, done) {
-            (Work::Entry(work), Done::Entry(logged)) => drop(work.reply.send(Ok(logged))),
-            (Work::Mutation(work), Done::Mutation(committed)) => {
-                drop(work.reply.send(Ok(committed)));
-            }
-            (Work::Statement(work), _) => drop(work.reply.send(Ok(()))),
-            (work, _) => work.fail(StoreError::Stopped),
-        }
-    }
-}
-
-/// The first waiter learns the error itself, the others that the batch failed.
-fn fail_all(works: Vec<Work>, error: StoreError) {
-    let mut error = Some(error);
-    for work in works {
-        work.fail(error.take().unwrap_or(StoreError::NotCommitted));
     }
 }
