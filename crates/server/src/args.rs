@@ -55,7 +55,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "DIR")]
     pub gate_keys: Option<PathBuf>,
     /// Where the server will listen. Loopback only: this version speaks plain HTTP.
-    #[arg(long, default_value = "127.0.0.1:8440")]
+    #[arg(long, default_value = "127.0.0.1:8750")]
     pub listen: SocketAddr,
 }
 

@@ -304,7 +304,7 @@ mod tests {
 
     fn config() -> Config {
         Config::new(
-            "127.0.0.1:8440".parse().unwrap(),
+            "127.0.0.1:8750".parse().unwrap(),
             PathBuf::from("../vault-gate-key"),
         )
     }

@@ -15,21 +15,26 @@ use crate::config::LogFormat;
 
 /// Fields an operational log may carry: ids without meaning, counts, sizes, times.
 const ALLOWED: &[&str] = &[
-    "address",
-    "bytes",
+    "attempt",
     "code",
+    "constraint",
     "count",
+    "duration_ms",
     "duration_us",
     "error",
-    "leaf",
+    "index",
+    "listen",
     "method",
     "origin",
     "request_id",
     "retries",
     "route",
     "size",
+    "size_bytes",
+    "statement",
     "status",
     "vault",
+    "version",
 ];
 
 /// Starts logging to standard error.
@@ -132,6 +137,14 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn the_documentation_lists_every_allowed_field() {
+        let page = include_str!("../../../docs/logging.md");
+        for field in ALLOWED {
+            assert!(page.contains(&format!("`{field}`")), "{field}");
+        }
+    }
 
     struct Kept(LogFormat, Arc<Mutex<String>>);
 

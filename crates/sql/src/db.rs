@@ -315,7 +315,12 @@ impl<'a> Watch<'a> {
         let took = self.started.elapsed();
         if took > SLOW {
             let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(name = self.name, duration_ms, retries, "slow database call");
+            tracing::warn!(
+                statement = self.name,
+                duration_ms,
+                retries,
+                "slow database call"
+            );
         }
         self.db
             .0

@@ -28,6 +28,7 @@ pub async fn serve(args: ServeArgs) -> Result<String, ServerError> {
         .local_addr()
         .map_err(|source| ServerError::Listen { address, source })?;
     let running = Running::start(data, listener).await?;
+    tracing::info!(listen = %address, version = env!("CARGO_PKG_VERSION"), "ready");
     say(&format!("Obhut is ready at http://{address}\n"));
     stop_signal().await?;
     tracing::info!("stopping");

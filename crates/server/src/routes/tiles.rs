@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn refuses_paths_that_leave_the_folder() {
         assert!(is_plain("localhost/vault_a/records/tile/0/x001/000.p/12"));
-        assert!(is_plain("localhost:8440/vault_a/records/checkpoint"));
+        assert!(is_plain("localhost:8750/vault_a/records/checkpoint"));
         for bad in [
             "../keys",
             "a/../b",
