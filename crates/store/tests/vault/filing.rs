@@ -135,7 +135,8 @@ impl World {
         self.activate(person).await.unwrap();
     }
 
-    async fn invited(&mut self, citizen: bool) -> TestPerson {
+    /// A person who has not used the invitation yet.
+    pub(crate) async fn invited(&mut self, citizen: bool) -> TestPerson {
         let person = TestPerson::generate(&mut self.rng);
         self.invite(&person, citizen).await;
         person
@@ -493,7 +494,7 @@ fn row_of(document: &TestDocument) -> DocumentRow {
         document: document.manifest.document,
         revision: 1,
         object: document.object,
-        wrap: Some(Blob(vec![6; SEALED_KEY_BYTES])),
+        wrap: (document.manifest.case_epoch > 0).then(|| Blob(vec![6; SEALED_KEY_BYTES])),
         info: Blob(INFO.to_vec()),
         card: Blob(CARD.to_vec()),
     }

@@ -50,6 +50,27 @@ async fn nothing_crosses_from_one_vault_to_another(test: &TestDb) {
         "the challenge is the other vault's"
     );
 
+    let challenge = one
+        .vault
+        .new_challenge(mine.id, mine.device_kid())
+        .await
+        .unwrap();
+    let login = obhut_format::session::Login {
+        challenge: challenge.challenge,
+        expires_us: challenge.expires_us,
+        ..login
+    };
+    let signature = *mine
+        .device()
+        .sign(label, login.message().as_bytes())
+        .as_bytes();
+    let session = one.vault.log_in(&login, &signature).await.unwrap();
+    assert!(one.vault.authenticate(&session.token).await.is_ok());
+    let crossed = two.vault.authenticate(&session.token).await;
+    assert!(matches!(crossed, Err(StoreError::Unauthenticated)));
+    two.vault.log_out(&session.token).await.unwrap();
+    assert!(one.vault.authenticate(&session.token).await.is_ok());
+
     // Objects, tags, keys, records.
     let caller = two.caller(&theirs).unwrap();
     let object = documents[0].object;
