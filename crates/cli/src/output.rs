@@ -50,9 +50,7 @@ impl Output {
 
     /// Prints why the command ended, with the next step, to standard error.
     pub(crate) fn stop(&self, stop: &Stop) -> ExitCode {
-        if let Stop::Terminal(error) = stop
-            && error.kind() == std::io::ErrorKind::BrokenPipe
-        {
+        if stop.is_broken_pipe() {
             return ExitCode::SUCCESS;
         }
         let failure = stop.failure();

@@ -1,4 +1,4 @@
-use obhut_client::{ClientError, Failure};
+use obhut_client::{ClientError, CryptoError, Failure};
 
 /// Why a command ended early.
 pub(crate) enum Stop {
@@ -18,6 +18,16 @@ impl Stop {
             Self::Client(error) => error.failure(),
             Self::Declined | Self::Interrupted | Self::Terminal(_) => Failure::Failed,
         }
+    }
+
+    /// Whoever read standard output has read enough.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        let (Self::Client(ClientError::Crypto(CryptoError::Io(source))) | Self::Terminal(source)) =
+            self
+        else {
+            return false;
+        };
+        source.kind() == std::io::ErrorKind::BrokenPipe
     }
 
     pub(crate) fn message(&self) -> String {

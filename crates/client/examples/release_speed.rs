@@ -114,10 +114,14 @@ impl Client {
                 .unwrap()
                 .pop()
                 .unwrap();
-            let keys = began.elapsed() - release;
+            let keys = began.elapsed().saturating_sub(release);
             let content = vault.load_content(opened).await.unwrap();
             assert!(!content.is_empty());
-            [release, keys, began.elapsed() - release - keys]
+            [
+                release,
+                keys,
+                began.elapsed().saturating_sub(release + keys),
+            ]
         })
     }
 }

@@ -126,6 +126,12 @@ pub enum ClientError {
     /// The map that names folders' persons.
     #[error("the subjects map is not usable: {0}")]
     Subjects(#[from] SubjectsError),
+    /// The vault stopped taking an upload.
+    #[error("{url} stopped answering in the middle of an upload")]
+    Stalled {
+        /// Where.
+        url: String,
+    },
     /// A key or signature was refused.
     #[error("a key or signature was refused: {0}")]
     Suite(#[from] SuiteError),
@@ -174,7 +180,7 @@ impl ClientError {
             Self::Partial { .. } => Failure::Partial,
             Self::Passphrase | Self::Profile(_) => Failure::Authentication,
             Self::Problem(problem) => problem.failure(),
-            Self::Unreachable { .. } => Failure::Unreachable,
+            Self::Stalled { .. } | Self::Unreachable { .. } => Failure::Unreachable,
             Self::Subjects(_) | Self::Usage(_) => Failure::Usage,
         }
     }
@@ -208,7 +214,7 @@ impl ClientError {
             Self::Problem(problem) => problem.next_step(),
             Self::Profile(_) => "Choose a profile with --profile, or make one with `obhut join`.".into(),
             Self::Refused(_) => "Remove the reason, or ask a registrar if you should be allowed to.".into(),
-            Self::Unreachable { .. } => {
+            Self::Stalled { .. } | Self::Unreachable { .. } => {
                 "Check the network and whether the vault is up, then repeat the command: nothing is done twice.".into()
             }
             Self::Subjects(_) => "Correct the line of the map, then repeat the command.".into(),

@@ -1,5 +1,6 @@
 //! Reading: lists of cases and titles, contents to files and writers.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -111,8 +112,10 @@ impl Vault {
             let released = self.release(draft).await?;
             cards.extend(self.open_cards(&released).await?);
         }
-        let place = |card: &OpenedCard| ids.iter().position(|id| *id == card.manifest.document);
-        cards.sort_by_cached_key(place);
+        let places: HashMap<_, _> = ids.iter().zip(0..).collect();
+        cards.sort_by_key(|card: &OpenedCard| {
+            places.get(&card.manifest.document).copied().unwrap_or(0)
+        });
         Ok(cards)
     }
 

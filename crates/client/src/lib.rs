@@ -57,6 +57,7 @@ pub use found::{Founded, Founding, found};
 pub use issue::{IssueSource, IssueTerms, Issued};
 pub use join::join;
 pub use keyring::Keyring;
+pub use obhut_crypto::CryptoError;
 pub use obhut_format::act::{ActKind, Reason};
 pub use obhut_format::content::{Card, RegisterEntry};
 pub use obhut_format::entry::{Decision, Outcome};

@@ -124,7 +124,11 @@ impl Vault {
             let object = ObjectId(random_bytes());
             let sealed = self.seal_with(filing, new, open()?, secrets, object).await;
             match sealed {
-                Err(ClientError::Unreachable { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(ClientError::Stalled { .. } | ClientError::Unreachable { .. })
+                    if attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
                 other => return other,
             }
         }

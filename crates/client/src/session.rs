@@ -140,3 +140,39 @@ fn save_session(profile: &Profile, token: &str, expires_us: u64) -> Result<(), C
 pub(crate) fn forget_session(profile: &Profile) {
     let _ = std::fs::remove_file(session_file(profile));
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::Failure;
+    use crate::transport::test_server::{ok, serve};
+
+    async fn check(vault_ahead_s: i64) -> Result<(), ClientError> {
+        let endpoint = serve(move |_, _| {
+            let here_s = i64::try_from(now_us() / 1_000_000).unwrap();
+            let key = "A".repeat(43);
+            ok(&format!(
+                r#"{{"vault":"vault_aeaqcaibaeaqcaibaeaqcaibae","name":"","origin":"o","founded":false,"records_key":"{key}","access_key":"{key}","gate_key":"{key}","server_time_us":{}}}"#,
+                (here_s + vault_ahead_s) * 1_000_000
+            ))
+        })
+        .await;
+        check_clock(&endpoint).await
+    }
+
+    #[tokio::test]
+    async fn c11_a_clock_off_by_a_day_is_named_on_either_side() {
+        check(20).await.unwrap();
+        check(-20).await.unwrap();
+        for day in [86_400, -86_400] {
+            let refused = check(day).await.unwrap_err();
+            let ClientError::Clock { seconds } = refused else {
+                panic!("{refused}");
+            };
+            assert!(seconds.abs_diff(day) < 5);
+            assert_eq!(refused.failure(), Failure::Failed);
+            assert!(refused.next_step().contains("clock"));
+        }
+    }
+}

@@ -353,6 +353,47 @@ fn a07_another_documents_object_is_refused() {
 }
 
 #[test]
+fn a08_an_earlier_revision_in_place_of_the_latest_is_refused() {
+    let office = Office::open();
+    let document = office.put(b"first");
+    let file = office.file("second", b"second");
+    let revise = [
+        "put",
+        &office.case,
+        file.to_str().unwrap(),
+        "--revises",
+        &document,
+    ];
+    let _ = office.stack.obhut("one", &revise).ok();
+    let earlier = Mutex::new(None);
+    let proxy = office.lie(move |seen| {
+        if !is_release(seen) {
+            return false;
+        }
+        let mut earlier = earlier.lock().unwrap();
+        let lies = earlier.is_some();
+        edit_answer(seen, |answer| {
+            let true_one = (answer.release.clone(), answer.documents.clone());
+            let (release, documents) = earlier.get_or_insert(true_one).clone();
+            answer.documents = documents;
+            answer.release.shares[0].revision = release.shares[0].revision;
+            answer.release.shares[0].share_id = release.shares[0].share_id;
+        });
+        lies
+    });
+    let (first, second) = (path(&office.stack, "1"), path(&office.stack, "2"));
+    let mut old = Office::get(&document, &first);
+    old.extend(["--revision", "1"]);
+    let _ = office.stack.obhut("two", &old).ok();
+    let said = office
+        .stack
+        .obhut("two", &Office::get(&document, &second))
+        .fails_with(6);
+    assert!(said.contains("latest") && proxy.lies_told() > 0, "{said}");
+    assert!(!PathBuf::from(&second).exists());
+}
+
+#[test]
 fn c04_a_records_log_that_goes_back_is_refused() {
     let office = Office::open();
     let first = Mutex::new(None::<String>);

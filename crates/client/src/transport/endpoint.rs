@@ -35,6 +35,8 @@ pub enum Authorization {
 #[derive(Clone)]
 pub struct Endpoint {
     http: reqwest::Client,
+    /// For uploads: the time an answer may take must not count while a long body is still on its way.
+    uploads: reqwest::Client,
     server: Url,
     base: String,
     authorization: Arc<Mutex<Option<Arc<Authorization>>>>,
@@ -55,7 +57,8 @@ impl Endpoint {
         let server = parse_server(server)?;
         let base = format!("{}v1/vaults/{vault}", server.as_str());
         Ok(Self {
-            http: http_client(&server)?,
+            http: http_client(&server, Some(READ_TIMEOUT))?,
+            uploads: http_client(&server, None)?,
             server,
             base,
             authorization: Arc::default(),
@@ -93,7 +96,15 @@ impl Endpoint {
 
     /// A request below `/v1/vaults/{vault}`; `path` starts with a slash or is empty.
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        self.authorized(self.http.request(method, format!("{}{path}", self.base)))
+    }
+
+    /// A PUT below `/v1/vaults/{vault}` whose sender watches over its progress.
+    pub(super) fn upload_request(&self, path: &str) -> RequestBuilder {
+        self.authorized(self.uploads.put(format!("{}{path}", self.base)))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         let Some(authorization) = self.current_authorization() else {
             return request;
         };
@@ -260,14 +271,20 @@ fn parse_server(server: &str) -> Result<Url, ClientError> {
     }
 }
 
-fn http_client(server: &Url) -> Result<reqwest::Client, ClientError> {
+fn http_client(
+    server: &Url,
+    read_timeout: Option<Duration>,
+) -> Result<reqwest::Client, ClientError> {
     // Fails only when another part of the process chose already; then that choice holds.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("obhut/", env!("CARGO_PKG_VERSION")));
+    let builder = match read_timeout {
+        Some(timeout) => builder.read_timeout(timeout),
+        None => builder,
+    };
     let builder = if server.scheme() == "http" {
         // Loopback: no proxy, and no need for a machine with root certificates.
         builder.no_proxy().tls_certs_only(std::iter::empty())

@@ -1,3 +1,7 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -12,6 +16,8 @@ use crate::ClientError;
 
 /// How often a broken download goes on where it stopped.
 const RESUMES: u32 = 5;
+/// How long the vault may take no byte of an upload, or keep its answer to a complete one.
+const STALL: Duration = Duration::from_mins(3);
 const OCTETS: &str = "application/octet-stream";
 
 /// What the vault computed while it took an upload.
@@ -39,8 +45,13 @@ impl Endpoint {
         object_bytes: u64,
         body: impl Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static,
     ) -> Result<StoredObject, ClientError> {
+        let progress = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&progress);
+        let body = body.inspect(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
         let request = self
-            .request(Method::PUT, &format!("/objects/{object}"))
+            .upload_request(&format!("/objects/{object}"))
             .query(&[
                 ("document", document.to_string()),
                 ("revision", revision.to_string()),
@@ -48,7 +59,13 @@ impl Endpoint {
             .header(CONTENT_TYPE, OCTETS)
             .header(CONTENT_LENGTH, object_bytes)
             .body(Body::wrap_stream(body));
-        let answer: StoredAnswer = self.json(request, Retry::Unsent).await?;
+        let sending = self.json::<StoredAnswer>(request, Retry::Unsent);
+        let answer = tokio::select! {
+            answer = sending => answer?,
+            () = stalled(&progress) => return Err(ClientError::Stalled {
+                url: self.server().to_owned(),
+            }),
+        };
         Ok(StoredObject {
             content_root: array_from_b64(&answer.content_root)?,
             object_bytes: answer.object_bytes,
@@ -119,6 +136,19 @@ impl Endpoint {
         futures_util::stream::try_unfold(download, |mut download| async move {
             Ok(download.next().await?.map(|bytes| (bytes, download)))
         })
+    }
+}
+
+/// Ends when no piece was taken for [`STALL`]; also bounds the answer after the last one.
+async fn stalled(progress: &AtomicU64) {
+    let mut seen = u64::MAX;
+    loop {
+        let now = progress.load(Ordering::Relaxed);
+        if now == seen {
+            return;
+        }
+        seen = now;
+        tokio::time::sleep(STALL).await;
     }
 }
 
