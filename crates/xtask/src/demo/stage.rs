@@ -156,6 +156,14 @@ impl Stage {
         result
     }
 
+    /// Shows and runs a command that must succeed, at least in part; whether it was whole.
+    pub(crate) fn obhut_in_part(&self, profile: &str, arguments: &[&str]) -> Result<bool> {
+        const IN_PART: i32 = 5;
+        let codes = [0, IN_PART];
+        let (code, _) = self.ends_with_one_of(&codes, &mut self.command(profile, arguments))?;
+        Ok(code == 0)
+    }
+
     /// Shows and runs a command that must be refused with this exit code; what it said.
     pub(crate) fn refused(&self, code: i32, profile: &str, arguments: &[&str]) -> Result<String> {
         self.ends_with(code, &mut self.command(profile, arguments))
@@ -170,6 +178,11 @@ impl Stage {
     }
 
     fn ends_with(&self, code: i32, command: &mut Command) -> Result<String> {
+        let (_, text) = self.ends_with_one_of(&[code], command)?;
+        Ok(text)
+    }
+
+    fn ends_with_one_of(&self, codes: &[i32], command: &mut Command) -> Result<(i32, String)> {
         println!("   $ {}", self.line(command));
         let output = command.output().map_err(|error| error.to_string())?;
         let text = printed(&output);
@@ -181,9 +194,9 @@ impl Stage {
             println!("     … {} lines more", lines.len() - SHOWN_LINES);
         }
         match output.status.code() {
-            Some(found) if found == code => Ok(text),
+            Some(code) if codes.contains(&code) => Ok((code, text)),
             _ => Err(format!(
-                "that ended with {}, not with {code}",
+                "that ended with {}, not with {codes:?}",
                 output.status
             )),
         }
