@@ -38,7 +38,9 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().chore {
+    // `cargo xtask demo -- --once` reads like cargo's own commands: a bare `--` changes nothing.
+    let words = std::env::args_os().filter(|word| word != "--");
+    let result = match Arguments::parse_from(words).chore {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Bless(arguments) => bless::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
