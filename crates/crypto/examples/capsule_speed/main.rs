@@ -8,6 +8,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
+    clippy::cast_precision_loss,
     clippy::disallowed_methods,
     reason = "a measuring program"
 )]
@@ -80,7 +81,7 @@ fn measure(what: &str, repeats: usize, work: impl FnOnce()) {
     println!(
         "{what} {:.9} {:.9}",
         each(wall.elapsed()),
-        each(processor_time() - cpu)
+        each(processor_time().saturating_sub(cpu))
     );
 }
 

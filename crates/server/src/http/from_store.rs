@@ -50,7 +50,9 @@ impl From<StoreError> for Problem {
             StoreError::GateRefused { code, .. } => Self::reason(Kind::GateRefused, code),
             StoreError::GateUnavailable => Kind::GateUnavailable.into(),
             StoreError::NoQuorum => Kind::Unconfirmed.into(),
-            StoreError::NotCommitted | StoreError::Stopped => Kind::Unavailable.into(),
+            StoreError::NotCommitted
+            | StoreError::Stopped
+            | StoreError::Sql(SqlError::Conflict(_)) => Kind::Unavailable.into(),
             StoreError::NotFound => Kind::NotFound.into(),
             StoreError::Refused(refusal) => refusal.into(),
             StoreError::Rejected { code, reason } => Self {
@@ -60,7 +62,6 @@ impl From<StoreError> for Problem {
             StoreError::DiskFull | StoreError::Sql(SqlError::DiskFull(_)) => {
                 Kind::StorageFull.into()
             }
-            StoreError::Sql(SqlError::Conflict(_)) => Kind::Unavailable.into(),
             StoreError::Unauthenticated => Kind::Unauthenticated.into(),
             other => Self::detail(Kind::Internal, chain(&other)),
         }
