@@ -47,8 +47,14 @@ pub async fn join(
     vault
         .endpoint()
         .authorize(Some(Authorization::Invitation(first.kid())));
-    if !is_done(&mut vault).await? {
-        activate(&mut vault, &first, invitation).await?;
+    if !is_done(&mut vault).await?
+        && let Err(failed) = activate(&mut vault, &first, invitation).await
+    {
+        if find_pending(vault.profile(), &vault.unlocked().key)?.is_none() {
+            // Nothing was sent: the name of the profile is free for another invitation.
+            vault.profile().clone().discard()?;
+        }
+        return Err(failed);
     }
     vault.log_in().await?;
     vault.wait_for_own_keys().await?;

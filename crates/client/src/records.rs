@@ -3,10 +3,9 @@
 use obhut_format::batch::RecordPayload;
 use obhut_format::card::VaultCard;
 use obhut_format::context::sha256;
-use obhut_format::reading::RecordsPage;
 use obhut_format::release::FeedEntry;
 use obhut_format::statement::{Event, Statement};
-use obhut_format::{Blob, Cbor};
+use obhut_format::{Blob, Cbor, FormatError, record};
 use obhut_log::replay::{Directory, Extension, Replayer};
 use obhut_log::{Core, SignedCheckpoint, Witnessed};
 
@@ -16,37 +15,47 @@ use crate::names::SealedNames;
 use crate::profile::Profile;
 use crate::transport::Endpoint;
 
-const DIRECTORY: &str = "directory";
+const CACHE: &str = "directory";
 const CHECKPOINT: &str = "checkpoint-records";
-const NAMES: &str = "names";
 /// A head must have been cosigned within this time; idle logs are cosigned every two minutes.
 const MAX_AGE_S: u64 = 300;
+
+record! {
+    /// Replay and names in one file, so that they are always of one state.
+    CacheFile {
+        /// The replayed log.
+        1 => replayer: Blob,
+        /// Sealed names that came with it.
+        2 => names: Blob,
+    }
+}
 
 /// The replayed records log with the head a quorum stands behind.
 pub(crate) struct Records {
     replayer: Replayer,
     names: SealedNames,
+    /// The last head of an earlier command: the log must contain it, even if the cache is lost.
+    pinned: Option<SignedCheckpoint>,
     head: Option<Witnessed>,
 }
 
 impl Records {
-    /// What the last command of this profile left, or the empty log. Damaged caches are replayed anew.
+    /// What the last command of this profile left, or the empty log. A damaged cache is replayed anew, against the
+    /// pinned head.
     pub(crate) fn load(profile: &Profile, card: &VaultCard) -> Result<Self, ClientError> {
-        let cached = profile.find(DIRECTORY)?;
-        let cached = cached.and_then(|bytes| Replayer::from_bytes(&bytes).ok());
-        let names = profile.find(NAMES)?;
-        let names = names.and_then(|bytes| SealedNames::from_bytes(&bytes).ok());
-        let (replayer, names) = match (cached, names) {
-            (Some(replayer), Some(names)) if replayer.directory().vault() == card.vault => {
-                (replayer, names)
-            }
-            _ => return Ok(Self::empty(card)),
-        };
-        Ok(Self {
-            replayer,
-            names,
-            head: None,
-        })
+        let mut records = Self::empty(card);
+        if let Some(text) = profile.find(CHECKPOINT)? {
+            let text = String::from_utf8(text).map_err(|_| damaged_pin())?;
+            records.pinned = Some(text.parse().map_err(|_| damaged_pin())?);
+        }
+        let cached = profile.find(CACHE)?;
+        if let Some((replayer, names)) = cached.and_then(|bytes| read_cache(&bytes).ok())
+            && replayer.directory().vault() == card.vault
+        {
+            records.replayer = replayer;
+            records.names = names;
+        }
+        Ok(records)
     }
 
     /// The log before its first record.
@@ -54,6 +63,7 @@ impl Records {
         Self {
             replayer: Replayer::new(card.vault, card.records_origin(), card.records_key),
             names: SealedNames::default(),
+            pinned: None,
             head: None,
         }
     }
@@ -104,23 +114,17 @@ impl Records {
         endpoint: &Endpoint,
         card: &VaultCard,
     ) -> Result<String, ClientError> {
+        if let Some(pinned) = self.pinned.clone() {
+            self.replay_to(endpoint, &pinned).await?;
+        }
         let mut extension = self.replayer.extend();
         let mut names = self.names.clone();
-        let head = loop {
-            let page = endpoint.records(extension.size()).await?;
-            let head: SignedCheckpoint = page.checkpoint.parse()?;
-            refuse_rollback(&head, extension.size())?;
-            take_page(&page, &mut extension, &mut names)?;
+        let (head, text) = loop {
+            let (head, text) = take_page(endpoint, &mut extension, &mut names, u64::MAX).await?;
             if extension.size() == head.unverified().size {
-                break (head, page.checkpoint);
-            }
-            if page.entries.is_empty() {
-                return Err(ClientError::integrity(
-                    "the vault keeps records back that its checkpoint counts",
-                ));
+                break (head, text);
             }
         };
-        let (head, text) = head;
         let replayer = extension.finish(&head)?;
         check_card(replayer.directory(), card)?;
         let quorum = replayer.directory().records_quorum()?;
@@ -131,10 +135,46 @@ impl Records {
         Ok(text)
     }
 
-    pub(crate) fn save(&self, profile: &Profile) -> Result<(), ClientError> {
-        profile.save(NAMES, &self.names.to_bytes())?;
-        profile.save(DIRECTORY, &self.replayer.to_bytes())
+    /// Up to an older head: the log as it is now must begin with the log as it was then.
+    async fn replay_to(
+        &mut self,
+        endpoint: &Endpoint,
+        pinned: &SignedCheckpoint,
+    ) -> Result<(), ClientError> {
+        let size = pinned.unverified().size;
+        if size <= self.replayer.size() {
+            return Ok(());
+        }
+        let mut extension = self.replayer.extend();
+        let mut names = self.names.clone();
+        while extension.size() < size {
+            let (head, _) = take_page(endpoint, &mut extension, &mut names, size).await?;
+            refuse_rollback(&head, size)?;
+        }
+        self.replayer = extension.finish(pinned)?;
+        self.names = names;
+        Ok(())
     }
+
+    pub(crate) fn save(&self, profile: &Profile) -> Result<(), ClientError> {
+        let cache = CacheFile {
+            replayer: self.replayer.to_bytes().into(),
+            names: self.names.to_bytes().into(),
+        };
+        profile.save(CACHE, &cache.to_bytes())
+    }
+}
+
+fn read_cache(bytes: &[u8]) -> Result<(Replayer, SealedNames), FormatError> {
+    let cache = CacheFile::from_bytes(bytes)?;
+    let replayer = Replayer::from_bytes(&cache.replayer.0)?;
+    Ok((replayer, SealedNames::from_bytes(&cache.names.0)?))
+}
+
+fn damaged_pin() -> ClientError {
+    ClientError::Profile(format!(
+        "{CHECKPOINT} of this profile is damaged; restore it from a backup, or join again"
+    ))
 }
 
 fn refuse_rollback(head: &SignedCheckpoint, size: u64) -> Result<(), ClientError> {
@@ -148,21 +188,34 @@ fn refuse_rollback(head: &SignedCheckpoint, size: u64) -> Result<(), ClientError
     Ok(())
 }
 
-fn take_page(
-    page: &RecordsPage,
+/// Fetches the next page and takes its records, but none from index `limit` on.
+async fn take_page(
+    endpoint: &Endpoint,
     extension: &mut Extension,
     names: &mut SealedNames,
-) -> Result<(), ClientError> {
+    limit: u64,
+) -> Result<(SignedCheckpoint, String), ClientError> {
+    let page = endpoint.records(extension.size()).await?;
+    let head: SignedCheckpoint = page.checkpoint.parse()?;
+    refuse_rollback(&head, extension.size())?;
     if page.first != extension.size() || page.sealed.len() != page.entries.len() {
         return Err(ClientError::integrity(
             "the vault sent another stretch of records than was asked for",
         ));
     }
+    if page.entries.is_empty() && extension.size() < head.unverified().size {
+        return Err(ClientError::integrity(
+            "the vault keeps records back that its checkpoint counts",
+        ));
+    }
     for (entry, sealed) in page.entries.iter().zip(&page.sealed) {
+        if extension.size() == limit {
+            break;
+        }
         extension.push(entry, &mut |_| None)?;
         take_sealed(entry, sealed, names)?;
     }
-    Ok(())
+    Ok((head, page.checkpoint))
 }
 
 /// Keeps the sealed names of persons and units. Their bytes are fixed by the leaf.

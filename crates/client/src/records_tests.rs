@@ -227,6 +227,69 @@ async fn c04_refuses_another_history_of_the_same_size() {
 }
 
 #[tokio::test]
+async fn c04_refuses_another_history_even_after_the_cache_is_lost() {
+    let (folder, log) = founded();
+    let (_other_folder, other) = founded();
+    let profile = ProfileHome::new(folder.path().join("home"))
+        .create("two")
+        .unwrap();
+    profile
+        .save(CHECKPOINT, log.head(4, 600).to_string().as_bytes())
+        .unwrap();
+    let served = Arc::clone(&log);
+    let honest = move |from| served.page(from, &served.head(6, 0));
+    let mut records = Records::load(&profile, &log.card).unwrap();
+    replay(&mut records, &log.card, honest).await.unwrap();
+    assert_eq!(records.directory().size(), 6);
+
+    // The same vault, the same keys, another past: only the pinned head tells.
+    let mut head = SignedCheckpoint::sign(other.heads[3].clone(), &log.signer).unwrap();
+    head.cosign(&log.gatekeeper, now_us() / 1_000_000).unwrap();
+    profile
+        .save(CHECKPOINT, head.to_string().as_bytes())
+        .unwrap();
+    let served = Arc::clone(&log);
+    let forked = move |from| served.page(from, &served.head(6, 0));
+    let mut records = Records::load(&profile, &log.card).unwrap();
+    let refused = refusal(replay(&mut records, &log.card, forked).await);
+    assert!(
+        matches!(refused, ClientError::Log(LogError::HeadMismatch)),
+        "{refused}"
+    );
+    assert_eq!(records.directory().size(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_cache_is_replayed_anew() {
+    let (folder, log) = founded();
+    let profile = ProfileHome::new(folder.path().join("home"))
+        .create("two")
+        .unwrap();
+    let served = Arc::clone(&log);
+    let page = move |from| served.page(from, &served.head(6, 0));
+    let mut records = Records::load(&profile, &log.card).unwrap();
+    replay(&mut records, &log.card, page).await.unwrap();
+    records.save(&profile).unwrap();
+    assert_eq!(
+        Records::load(&profile, &log.card)
+            .unwrap()
+            .directory()
+            .size(),
+        6
+    );
+    let mut bytes = profile.load(CACHE).unwrap();
+    bytes.truncate(bytes.len() - 1);
+    profile.save(CACHE, &bytes).unwrap();
+    assert_eq!(
+        Records::load(&profile, &log.card)
+            .unwrap()
+            .directory()
+            .size(),
+        0
+    );
+}
+
+#[tokio::test]
 async fn c03_refuses_a_head_without_the_gatekeepers_cosignature() {
     let (_folder, log) = founded();
     let mut records = Records::empty(&log.card);

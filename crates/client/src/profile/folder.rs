@@ -212,6 +212,12 @@ impl Profile {
         Ok(path)
     }
 
+    /// Removes a profile whose keys never left this machine: nothing was joined with them.
+    pub(crate) fn discard(self) -> Result<(), ClientError> {
+        std::fs::remove_dir_all(&self.folder)
+            .map_err(ClientError::io("cannot remove", &self.folder))
+    }
+
     /// Keeps other commands of this profile out while the file is held (import, join).
     pub fn lock(&self, name: &str) -> Result<File, ClientError> {
         let path = self.folder.join(name);
