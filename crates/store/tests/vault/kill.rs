@@ -160,16 +160,26 @@ async fn check(folder: &Path, heads: &mut Vec<SignedCheckpoint>) {
             (row.column("log").unwrap(), row.column("origin").unwrap());
         let leaves = sql("SELECT core, recs FROM leaves WHERE log = $1 ORDER BY idx").bind(log);
         let mut tree = TreeBuilder::new();
+        let mut labels = 0;
         let mut roots = BTreeMap::from([(0, tree.root())]);
         for leaf in db.fetch_all("leaves", leaves).await.unwrap() {
             let core = Core::parse(&leaf.column::<Vec<u8>>("core").unwrap()).unwrap();
             let recs = Recs::parse(&leaf.column::<Vec<u8>>("recs").unwrap()).unwrap();
             cores.insert((origin.clone(), tree.size()), core.digest());
+            labels += recs.as_slice().len() as u64;
             tree.append(Leaf::new(core, &recs).hash());
             roots.insert(tree.size(), tree.root());
         }
         assert_eq!(tree.size(), row.column::<u64>("size").unwrap());
         assert_eq!(tree.root(), row.column::<Hash>("root").unwrap());
+        // No leaf without its payload and its place in every chain, none of them twice.
+        let payloads = if origin.ends_with("/records") {
+            count(&db, sql(RECORDS)).await
+        } else {
+            count(&db, sql(ENTRIES).bind(log)).await
+        };
+        assert_eq!(payloads, tree.size(), "{origin}");
+        assert_eq!(count(&db, sql(LABELS).bind(log)).await, labels, "{origin}");
         for head in heads
             .iter()
             .map(SignedCheckpoint::unverified)
@@ -218,6 +228,19 @@ async fn check(folder: &Path, heads: &mut Vec<SignedCheckpoint>) {
     eprintln!("{promises} promises kept, {} leaves", cores.len());
     assert!(promises > 0);
     db.close().await;
+}
+
+const RECORDS: &str = "SELECT COUNT(*) AS n FROM records";
+const ENTRIES: &str = "SELECT COUNT(*) AS n FROM entries WHERE log = $1";
+const LABELS: &str = "SELECT COUNT(*) AS n FROM label_rows WHERE log = $1";
+
+async fn count(db: &Db, statement: obhut_sql::Statement) -> u64 {
+    let row = db
+        .fetch_optional("count", statement)
+        .await
+        .unwrap()
+        .unwrap();
+    row.column("n").unwrap()
 }
 
 /// The vault starts once more, everything gets its quorum, and the tiles are the leaves.
