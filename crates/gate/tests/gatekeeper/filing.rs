@@ -381,7 +381,12 @@ pub(crate) fn sign_deposit(author: &TestPerson, deposit: Deposit) -> SignedDepos
     SignedDeposit { deposit, signature }
 }
 
-fn agency_case(case: CaseId, unit: UnitId, share: ShareId, subjects: &[PersonId]) -> CaseCreated {
+pub(crate) fn agency_case(
+    case: CaseId,
+    unit: UnitId,
+    share: ShareId,
+    subjects: &[PersonId],
+) -> CaseCreated {
     CaseCreated {
         case,
         kind: CaseKind::Agency,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use obhut_format::batch::RecordPayload;
 use obhut_format::card::{Assurance, Cosigner, VaultCard};
@@ -399,6 +400,20 @@ impl World {
         self.rng.fill_bytes(&mut id);
         id
     }
+}
+
+/// Asks for an answer and goes away after so many steps towards it, if it has not come before.
+pub(crate) async fn wait_for_steps<T>(answer: impl Future<Output = T>, steps: u32) {
+    let mut answer = std::pin::pin!(answer);
+    let mut left = steps;
+    std::future::poll_fn(|context| {
+        let Some(fewer) = left.checked_sub(1) else {
+            return Poll::Ready(());
+        };
+        left = fewer;
+        answer.as_mut().poll(context).map(drop)
+    })
+    .await;
 }
 
 /// In memory where the machine has it: every step of a test is synced to disk.
