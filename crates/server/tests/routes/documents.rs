@@ -5,17 +5,18 @@ use std::num::NonZeroUsize;
 use axum::body::Body;
 use axum::http::Request;
 use obhut_crypto::{
-    BatchTerms, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets, ShareToDeposit,
-    sign_batch, wrap_access_key,
+    BatchTerms, GrantTerms, ManifestTerms, PublicIdentity, RevisionRef, RevisionSealer,
+    RevisionSecrets, ShareToDeposit, grant_access_key, sign_batch, wrap_access_key,
 };
 use obhut_format::act::{ActKind, ObjectRef};
 use obhut_format::batch::{BatchKind, RecordPayload, RegisterItem};
 use obhut_format::content::{Card, ContentInfo};
 use obhut_format::context::sha256;
+use obhut_format::key::Grant;
 use obhut_format::manifest::Manifest;
 use obhut_format::mutation::{DocumentRow, Mutation, MutationRecord};
 use obhut_format::release::SignedDepositReceipt;
-use obhut_format::statement::Role;
+use obhut_format::statement::{Event, GrantRevoked, Role};
 use obhut_format::{BatchId, Cbor, DocumentId, ObjectId};
 use obhut_suite::DevicePublic;
 use serde_json::json;
@@ -212,5 +213,65 @@ impl Agency<'_> {
             revision: 0,
         }];
         draft
+    }
+
+    /// Grants one document of the agency to a person.
+    pub async fn grant(
+        &self,
+        worker: &Person,
+        unit: &Unit,
+        case: &Case,
+        made: &Made,
+        to: &Person,
+    ) -> Grant {
+        let reader = PublicIdentity::parse(to.identity.bundle()).unwrap();
+        let terms = GrantTerms {
+            recipient: to.kid(),
+            public: reader.xwing(),
+            granter: worker.kid(),
+            role: Role::Citizen,
+            not_after_us: None,
+        };
+        let access = &made.sealer.secrets().access;
+        let grant = grant_access_key(made.sealer.at(), access, &terms, &mut rng()).unwrap();
+        let terms = BatchTerms {
+            kind: BatchKind::Grants,
+            vault: self.vault,
+            case: case.id,
+            case_epoch: 1,
+            signer: worker.id,
+            time_us: now_us(),
+            batch: BatchId(random()),
+        };
+        let (batch, _) =
+            sign_batch(&terms, std::slice::from_ref(&grant), &worker.identity).unwrap();
+        let record = MutationRecord {
+            payload: RecordPayload::Batch(batch),
+            sealed: None,
+        };
+        let mutation = Mutation {
+            grants: vec![grant.clone()],
+            ..Mutation::of(vec![record])
+        };
+        let mut draft = Draft::new(ActKind::Grant, Role::CaseWorker);
+        draft.unit = Some(unit.id);
+        draft.case = Some(case.id);
+        draft.persons = vec![to.id];
+        self.mutate("/grants", worker, draft, &mutation).await.ok();
+        grant
+    }
+
+    pub async fn revoke_grant(&self, worker: &Person, unit: &Unit, case: &Case, grant: &Grant) {
+        let revoked = GrantRevoked {
+            case: case.id,
+            grant_hash: sha256(&[&grant.to_bytes()]),
+        };
+        let mutation = Mutation::of(vec![self.by(worker, Event::GrantRevoked(revoked), None)]);
+        let mut draft = Draft::new(ActKind::RevokeGrant, Role::CaseWorker);
+        draft.unit = Some(unit.id);
+        draft.case = Some(case.id);
+        self.mutate("/grants/revocations", worker, draft, &mutation)
+            .await
+            .ok();
     }
 }

@@ -1,8 +1,8 @@
 //! Endpoint tests: the router in this process, real SQLite, the real gatekeeper, real signatures.
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
     unreachable_pub,
     reason = "tests"
 )]

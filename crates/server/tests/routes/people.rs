@@ -16,11 +16,13 @@ use obhut_format::content::{PersonEntry, RegisterEntry, UnitEntry};
 use obhut_format::context::sha256;
 use obhut_format::mutation::{BlindIndex, Mutation, MutationRecord};
 use obhut_format::person::device_kid;
+use obhut_format::reading::AccessLogAnswer;
 use obhut_format::release::SignedDepositKey;
 use obhut_format::session::{LOGIN_LABEL, Login};
 use obhut_format::statement::{
-    Appointed, BundleRotated, CaseCreated, CaseKey, CaseKind, DeviceAdded, Event, PersonEnrolled,
-    PersonSigner, Role, ShardOpened, Signer, Statement, UnitEpoch,
+    Appointed, BundleRotated, CaseClosed, CaseCreated, CaseKey, CaseKind, DeviceAdded,
+    DeviceRevoked, Event, PersonEnrolled, PersonSigner, RevocationReason, Role, ShardOpened,
+    Signer, Statement, UnitEpoch,
 };
 use obhut_format::tree::root_of;
 use obhut_format::{BatchId, CaseId, Cbor, DeviceKid, Hash, Kid, PersonId, UnitId, VaultId};
@@ -318,23 +320,80 @@ impl<'s> Agency<'s> {
     }
 
     pub async fn appoint(&self, person: &Person, role: Role, unit: Option<UnitId>) {
+        self.try_appoint(&self.registrar, person, role, unit)
+            .await
+            .ok();
+    }
+
+    pub async fn try_appoint(
+        &self,
+        by: &Person,
+        person: &Person,
+        role: Role,
+        unit: Option<UnitId>,
+    ) -> Answer {
         let appointed = Appointed {
             person: person.id,
             role,
             unit,
             until_us: None,
         };
-        let mutation = Mutation::of(vec![self.by(
-            &self.registrar,
-            Event::Appointed(appointed),
-            None,
-        )]);
+        let mutation = Mutation::of(vec![self.by(by, Event::Appointed(appointed), None)]);
         let mut draft = Draft::new(ActKind::Appoint, Role::Registrar);
         draft.unit = unit;
         draft.persons = vec![person.id];
-        self.mutate("/appointments", &self.registrar, draft, &mutation)
+        self.mutate("/appointments", by, draft, &mutation).await
+    }
+
+    /// The registrar revokes somebody's device.
+    pub async fn revoke_device(&self, of: &Person) {
+        let revoked = DeviceRevoked {
+            person: of.id,
+            device: of.device_kid(),
+            reason: RevocationReason::Lost,
+        };
+        let mutation = Mutation::of(vec![self.by(
+            &self.registrar,
+            Event::DeviceRevoked(revoked),
+            None,
+        )]);
+        let mut draft = Draft::new(ActKind::ManageIdentity, Role::Registrar);
+        draft.persons = vec![of.id];
+        self.mutate("/identity", &self.registrar, draft, &mutation)
             .await
             .ok();
+    }
+
+    /// Closes a case.
+    pub async fn close(&self, worker: &Person, unit: &Unit, case: &Case) {
+        let closed = CaseClosed {
+            case: case.id,
+            on: "2026-01-31".into(),
+        };
+        let mutation = Mutation::of(vec![self.by(worker, Event::CaseClosed(closed), None)]);
+        let mut draft = Draft::new(ActKind::ChangeCase, Role::CaseWorker);
+        draft.unit = Some(unit.id);
+        draft.case = Some(case.id);
+        let route = format!("/cases/{}/changes", case.id);
+        self.mutate(&route, worker, draft, &mutation).await.ok();
+    }
+
+    /// A request to read what was logged about `whose`.
+    pub fn own_log_request(&self, by: &Person, whose: PersonId) -> Value {
+        let mut draft = Draft::new(ActKind::ReadLog, Role::Citizen);
+        draft.persons = vec![whose];
+        json!({"request": b64(self.sign(by, draft, None).to_bytes())})
+    }
+
+    pub async fn read_own_log(&self, person: &Person) -> Vec<AccessLogAnswer> {
+        let body = self.own_log_request(person, person.id);
+        let answers = self.post("/log/entries", &person.ground, body).await.ok();
+        answers["answers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(record)
+            .collect()
     }
 
     /// A case about one person.
@@ -625,24 +684,13 @@ fn card(vault: VaultId, about: &Value, root: &Identity) -> VaultCard {
 }
 
 fn first_shard(card: &VaultCard) -> (String, ShardOpened) {
-    let utc = jiff::tz::TimeZone::UTC;
-    let today = utc.to_datetime(jiff::Timestamp::now()).date();
-    let quarter = (today.month() - 1) / 3 + 1;
-    let first = jiff::civil::date(today.year(), quarter * 3 - 2, 1);
-    let next = first.checked_add(jiff::Span::new().months(3)).unwrap();
-    let micros = |day: jiff::civil::Date| {
-        let midnight = day.to_datetime(jiff::civil::Time::midnight());
-        utc.to_timestamp(midnight)
-            .unwrap()
-            .as_microsecond()
-            .cast_unsigned()
-    };
-    let origin = card.access_origin("std", today.year(), quarter.cast_unsigned());
+    let quarter = obhut_store::Quarter::at(now_us()).unwrap();
+    let origin = card.access_origin("std", quarter.year, quarter.number);
     let opened = ShardOpened {
         origin: origin.clone(),
         class: "std".into(),
-        from_us: micros(first),
-        to_us: micros(next),
+        from_us: quarter.from_us,
+        to_us: quarter.to_us,
         key: card.access_key,
     };
     (origin, opened)

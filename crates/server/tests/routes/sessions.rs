@@ -1,11 +1,8 @@
 //! Sessions: bound to vault and origin, ended at once by a revocation.
 
 use obhut_format::VaultId;
-use obhut_format::act::ActKind;
-use obhut_format::mutation::Mutation;
-use obhut_format::statement::{DeviceRevoked, Event, RevocationReason, Role};
 
-use crate::people::{Agency, Draft};
+use crate::people::Agency;
 use crate::world::{Ground, Server};
 use axum::http::Method;
 use obhut_sql::{SqlError, Value, sql};
@@ -35,23 +32,7 @@ async fn a_revoked_device_is_refused_at_once() {
     let agency = Agency::found(&server, 0).await;
     let worker = agency.join(false, &agency.registrar, None).await;
     agency.get("/keys", &worker.ground).await.ok();
-    let revoked = DeviceRevoked {
-        person: worker.id,
-        device: worker.device_kid(),
-        reason: RevocationReason::Lost,
-    };
-    let registrar = &agency.registrar;
-    let mutation = Mutation::of(vec![agency.by(
-        registrar,
-        Event::DeviceRevoked(revoked),
-        None,
-    )]);
-    let mut draft = Draft::new(ActKind::ManageIdentity, Role::Registrar);
-    draft.persons = vec![worker.id];
-    agency
-        .mutate("/identity", registrar, draft, &mutation)
-        .await
-        .ok();
+    agency.revoke_device(&worker).await;
     let refused = agency.get("/keys", &worker.ground).await;
     assert!(
         matches!(refused.status.as_u16(), 401 | 403),

@@ -250,6 +250,14 @@ async fn a_repeat_of_the_same_records_gets_the_same_answer_also_after_a_restart(
         (agency.vault, size)
     };
     let server = server.restart().await;
+    while !server
+        .json(Method::GET, "/readyz", &Ground::None, Value::Null)
+        .await
+        .status
+        .is_success()
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let path = format!("/v1/vaults/{vault}/checkpoints/records");
     let after = server
         .json(Method::GET, &path, &Ground::None, Value::Null)
