@@ -1,4 +1,4 @@
-//! What end-to-end tests need: the built binaries as a running vault, and a proxy that lies.
+//! What end-to-end tests need: the built binaries as a running vault, people who use it, and a proxy that lies.
 //!
 //! The binaries must be built first; `cargo xtask test` does that.
 #![allow(
@@ -8,8 +8,14 @@
     reason = "a test library: a panic is a failed test"
 )]
 
+mod agency;
 mod lying;
+mod machine;
 mod stack;
 
+pub use agency::{
+    Agency, CLASS, REASON, copy_folder, files_below, letter_code, random_bytes, text,
+};
 pub use lying::{LyingProxy, Seen};
+pub use machine::{SmallDisk, shift_clock};
 pub use stack::{Run, Stack, run};

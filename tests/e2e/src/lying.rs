@@ -4,6 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
+use obhut_format::Cbor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,6 +25,28 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether this answers a request for bytes of an object.
+    pub fn is_object(&self) -> bool {
+        self.method == Method::GET
+            && self.path.contains("/objects/")
+            && !self.path.ends_with("/leaves")
+    }
+
+    /// Whether this answers a request of this method whose path, without the query, ends like this.
+    pub fn is(&self, method: &Method, end: &str) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        self.status.is_success() && self.method == method && path.ends_with(end)
+    }
+
+    /// Parses the canonical CBOR in the JSON field `name`, lets `change` edit it, and puts it back.
+    pub fn edit<T: Cbor>(&mut self, name: &str, change: impl FnOnce(&mut T)) {
+        self.edit_field(name, |bytes| {
+            let mut value = T::from_bytes(bytes).unwrap();
+            change(&mut value);
+            *bytes = value.to_bytes();
+        });
+    }
+
     /// Decodes the base64url field `name` of the JSON answer, lets `change` edit it, and puts it back.
     pub fn edit_field(&mut self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
@@ -123,8 +146,9 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
     };
     if (proxy.lie)(&mut seen) {
         proxy.told.fetch_add(1, Ordering::SeqCst);
-        seen.headers.remove("content-length");
     }
+    // A lie states the length of what it sends; other lengths no server could send.
+    seen.headers.remove("content-length");
     let mut response = Response::new(Body::from(seen.body));
     *response.status_mut() = seen.status;
     seen.headers.remove("transfer-encoding");

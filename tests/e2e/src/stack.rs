@@ -8,11 +8,21 @@ use tempfile::TempDir;
 /// A running vault. Killed and removed when dropped.
 pub struct Stack {
     folder: TempDir,
+    data: PathBuf,
+    /// How the server is started: which binary, as whom, with which clock.
+    manner: Manner,
     server: Option<Child>,
     /// Address of the server.
     pub url: String,
     /// What `obhut-server init` printed as the bootstrap code.
     pub code: String,
+}
+
+/// How the server is started.
+struct Manner {
+    binary: PathBuf,
+    uid: Option<u32>,
+    clock: Option<(PathBuf, i64)>,
 }
 
 /// What a command did.
@@ -37,6 +47,17 @@ impl Run {
         self.stdout
     }
 
+    /// A command that must fail with `code` and a report; returns the report on standard output.
+    #[must_use]
+    pub fn fails_with_report(self, code: i32) -> String {
+        assert_eq!(
+            self.code, code,
+            "stdout: {}\nstderr: {}",
+            self.stdout, self.stderr
+        );
+        self.stdout
+    }
+
     /// A command that must fail with `code`; returns what it printed to standard error.
     #[must_use]
     pub fn fails_with(self, code: i32) -> String {
@@ -52,11 +73,17 @@ impl Run {
 impl Stack {
     /// Initialises and starts a vault.
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("obhut-e2e-")
-            .tempdir()
-            .unwrap();
+        let folder = temporary();
         let data = folder.path().join("vault");
+        Self::initialise(folder, data)
+    }
+
+    /// As [`Stack::start`] with the data in this folder, which must not exist.
+    pub fn start_in(data: &Path) -> Self {
+        Self::initialise(temporary(), data.to_owned())
+    }
+
+    fn initialise(folder: TempDir, data: PathBuf) -> Self {
         let init = Command::new(binary("obhut-server"))
             .args(["init", "--name", "Test Agency", "--data"])
             .arg(&data)
@@ -69,8 +96,15 @@ impl Stack {
             String::from_utf8_lossy(&init.stderr)
         );
         let code = bootstrap_code(&text);
+        let manner = Manner {
+            binary: binary("obhut-server"),
+            uid: None,
+            clock: None,
+        };
         let mut stack = Self {
             folder,
+            data,
+            manner,
             server: None,
             url: String::new(),
             code,
@@ -86,7 +120,7 @@ impl Stack {
 
     /// The server's data folder.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("vault")
+        self.data.clone()
     }
 
     /// The server's process id.
@@ -101,13 +135,8 @@ impl Stack {
             .append(true)
             .open(self.folder.path().join("server.log"))
             .unwrap();
-        let mut server = Command::new(binary("obhut-server"))
-            .args(["serve", "--listen", listen, "--data"])
-            .arg(self.data())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = self.serve_command(listen);
+        let mut server = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let start = line.find("http://")?;
@@ -121,6 +150,44 @@ impl Stack {
         self.url = url.expect("the server said where it listens; see server.log");
     }
 
+    fn serve_command(&self, listen: &str) -> Command {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = Command::new(&self.manner.binary);
+        command
+            .args(["serve", "--listen", listen, "--data"])
+            .arg(&self.data)
+            .stdin(Stdio::null());
+        if let Some(uid) = self.manner.uid {
+            command.uid(uid).gid(uid);
+        }
+        if let Some((shifter, seconds)) = &self.manner.clock {
+            crate::machine::shift_clock(&mut command, shifter, *seconds);
+        }
+        command
+    }
+
+    /// Starts the server where it must not come up; what it said.
+    pub fn try_serve(&self) -> Run {
+        run(&mut self.serve_command("127.0.0.1:0"))
+    }
+
+    /// From the next start on the server runs as this user, from a copy that everybody may execute.
+    pub fn run_server_as(&mut self, uid: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let copy = self.folder.path().join("obhut-server");
+        std::fs::copy(&self.manner.binary, &copy).unwrap();
+        let all = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&copy, all(0o755)).unwrap();
+        std::fs::set_permissions(self.folder.path(), all(0o755)).unwrap();
+        self.manner.binary = copy;
+        self.manner.uid = Some(uid);
+    }
+
+    /// From the next start on the server's clock is off by so many seconds.
+    pub fn shift_server_clock(&mut self, clock: Option<(PathBuf, i64)>) {
+        self.manner.clock = clock;
+    }
+
     /// Kills the server without warning and starts it again on the same address.
     pub fn kill_and_restart(&mut self) {
         self.kill();
@@ -130,6 +197,19 @@ impl Stack {
             .trim_end_matches('/')
             .to_owned();
         self.serve(&listen);
+    }
+
+    /// Asks the server to end, as a service manager does, and waits until it has.
+    pub fn stop(&mut self) -> Run {
+        let pid = self.server_pid().to_string();
+        let asked = run(Command::new("kill").args(["-TERM", &pid]));
+        assert_eq!(asked.code, 0, "{}", asked.stderr);
+        let status = self.server.take().unwrap().wait().unwrap();
+        Run {
+            code: status.code().unwrap_or(-1),
+            stdout: String::new(),
+            stderr: String::new(),
+        }
     }
 
     /// Kills the server without warning.
@@ -169,6 +249,11 @@ impl Drop for Stack {
     }
 }
 
+fn temporary() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("obhut-e2e-").tempdir().unwrap()
+}
+
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Run {
     use std::os::unix::process::ExitStatusExt as _;
@@ -186,7 +271,7 @@ pub fn run(command: &mut Command) -> Run {
 fn bootstrap_code(text: &str) -> String {
     let word = text
         .split_whitespace()
-        .find(|word| word.starts_with("OBHUT-BOOT-") || word.matches('-').count() >= 8);
+        .find(|word| word.matches('-').count() == 12);
     word.unwrap_or_else(|| panic!("no bootstrap code in: {text}"))
         .to_owned()
 }

@@ -26,7 +26,7 @@ impl Office {
     fn open() -> Self {
         let stack = Stack::start();
         let root = path(&stack, "root.txt");
-        let (url, code) = (stack.url.clone(), stack.code.clone());
+        let (url, code) = (stack.url.clone(), stack.code_file());
         let founded = [
             "found",
             &url,
@@ -272,7 +272,7 @@ fn f30_founding_refuses_keys_that_the_code_does_not_commit_to() {
         let found = [
             "found",
             &proxy.url,
-            &stack.code,
+            &stack.code_file(),
             "--agency",
             "Test Agency",
             "--registrar",
