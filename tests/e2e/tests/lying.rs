@@ -1,0 +1,600 @@
+//! A server that lies, between the real client and the real server: every lie is noticed, named, and leaves no file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::fs;
+use std::sync::Mutex;
+
+use axum::http::{HeaderValue, Method, StatusCode, header::CONTENT_RANGE};
+use obhut_e2e::{Agency, LyingProxy, REASON, Run, Seen, files_below, letter_code, random_bytes};
+use obhut_format::batch::RecordPayload;
+use obhut_format::reading::{OwnKeys, RecordsPage};
+use obhut_format::release::{ReleaseAnswer, ReleasedCase};
+use obhut_format::{Blob, Cbor};
+
+/// The exit code for what is not what was signed, logged or sealed.
+const INTEGRITY: i32 = 6;
+
+/// Two documents of the same size, and a reader.
+struct Scene {
+    agency: Agency,
+    documents: [String; 2],
+    contents: [Vec<u8>; 2],
+}
+
+impl Scene {
+    fn open() -> Self {
+        let agency = Agency::open(1);
+        let contents = [random_bytes(1, 60_000), random_bytes(2, 60_000)];
+        let documents = [
+            agency.put("first.bin", &contents[0]),
+            agency.put("second.bin", &contents[1]),
+        ];
+        Self {
+            agency,
+            documents,
+            contents,
+        }
+    }
+
+    /// Runs a command of `cw1` through a proxy with this lie; the lie must have been told.
+    fn through(
+        &self,
+        arguments: &[&str],
+        lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
+    ) -> Run {
+        let stack = &self.agency.stack;
+        let proxy = LyingProxy::start(&stack.url, lie);
+        stack.redirect("cw1", &proxy.url);
+        let run = stack.obhut("cw1", arguments);
+        stack.redirect("cw1", &stack.url);
+        assert!(
+            proxy.lies_told() > 0,
+            "the lie was not told: {}",
+            run.stderr
+        );
+        run
+    }
+
+    /// `get` of the first document with these further arguments is refused as a lie, writes nothing, and works
+    /// afterwards with an honest server.
+    fn get_refuses(
+        &self,
+        more: &[&str],
+        lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
+    ) -> String {
+        let stack = &self.agency.stack;
+        let folder = stack.folder().join("out");
+        fs::create_dir_all(&folder).unwrap();
+        let target = folder.join("file");
+        let get = ["get", &self.documents[0], "--output"];
+        let target = target.to_str().unwrap();
+        let arguments = [&get[..], &[target], more, &REASON].concat();
+        let said = self.through(&arguments, lie).fails_with(INTEGRITY);
+        let left = files_below(&folder);
+        assert!(left.is_empty(), "{left:?} was left behind");
+        assert!(said.lines().count() >= 2, "no next step: {said}");
+        let honest = stack.content("cw1", &self.documents[0]);
+        assert_eq!(honest, self.contents[0]);
+        said
+    }
+
+    /// A command is refused as a lie and prints nothing of what it was for.
+    fn refuses(
+        &self,
+        arguments: &[&str],
+        lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
+    ) -> String {
+        self.through(arguments, lie).fails_with(INTEGRITY)
+    }
+
+    /// The stored objects of the two documents.
+    fn objects(&self) -> [Vec<u8>; 2] {
+        let stored = self.agency.stack.objects();
+        let mut capsules: Vec<_> = stored.iter().map(|path| fs::read(path).unwrap()).collect();
+        assert_eq!(capsules.len(), 2, "{stored:?}");
+        [capsules.remove(0), capsules.remove(0)]
+    }
+}
+
+/// Changes a release.
+fn on_release(seen: &mut Seen, change: impl FnOnce(&mut ReleaseAnswer)) -> bool {
+    let fits = seen.is(&Method::POST, "/releases");
+    if fits {
+        seen.edit("answer", change);
+    }
+    fits
+}
+
+/// Changes a stretch of records that has entries.
+fn on_records(seen: &mut Seen, change: impl FnOnce(&mut RecordsPage)) -> bool {
+    let fits = seen.is(&Method::GET, "/records");
+    if fits {
+        seen.edit("page", change);
+    }
+    fits
+}
+
+fn flip_middle(bytes: &mut [u8]) {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+}
+
+#[test]
+fn a01_refuses_an_object_cut_at_a_chunk_border() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| {
+        let fits = seen.is_object() && seen.body.len() > 40_000;
+        if fits {
+            let kept = seen.body.len() - 16_400;
+            seen.body.truncate(kept);
+        }
+        fits
+    });
+}
+
+#[test]
+fn a07_refuses_the_whole_object_of_another_document() {
+    let scene = Scene::open();
+    let [one, other] = scene.objects();
+    scene.get_refuses(&[], move |seen| {
+        let fits = seen.is_object();
+        if fits {
+            let length = seen.body.len();
+            let lie = if one.starts_with(&seen.body) {
+                &other
+            } else {
+                &one
+            };
+            seen.body = lie[..length].to_vec();
+        }
+        fits
+    });
+}
+
+#[test]
+fn a10_refuses_a_flipped_bit_in_the_header_a_chunk_or_the_tag() {
+    let scene = Scene::open();
+    for place in [0, 70, 30_000, usize::MAX] {
+        scene.get_refuses(&[], move |seen| {
+            let fits = seen.is_object();
+            if fits {
+                let place = place.min(seen.body.len() - 1);
+                seen.body[place] ^= 0x10;
+            }
+            fits
+        });
+    }
+}
+
+#[test]
+fn a11_refuses_a_range_of_another_place_the_whole_object_and_a_wrong_content_range() {
+    let agency = Agency::open(1);
+    let content = random_bytes(3, 1_000_000);
+    let document = agency.put("large.bin", &content);
+    let capsule = fs::read(&agency.stack.objects()[0]).unwrap();
+    let scene = Scene {
+        documents: [document, String::new()],
+        contents: [content, Vec::new()],
+        agency,
+    };
+    let range = ["--range", "500000-500100"];
+    // A part, not the header at the front, which the client asks for too.
+    let is_part = |seen: &Seen| seen.is_object() && seen.body.len() > 10_000;
+    // As many bytes from elsewhere, under headers that say what was asked for.
+    let whole = capsule.clone();
+    scene.get_refuses(&range, move |seen| {
+        let length = seen.body.len();
+        let fits = is_part(seen) && length < whole.len() / 2;
+        if fits {
+            seen.body = whole[..length].to_vec();
+        }
+        fits
+    });
+    scene.get_refuses(&range, move |seen| {
+        let fits = is_part(seen);
+        if fits {
+            seen.body.clone_from(&capsule);
+            seen.status = StatusCode::OK;
+            seen.headers.remove(CONTENT_RANGE);
+        }
+        fits
+    });
+    scene.get_refuses(&range, move |seen| {
+        let fits = is_part(seen);
+        if fits {
+            let wrong = HeaderValue::from_static("bytes 7-99/100");
+            seen.headers.insert(CONTENT_RANGE, wrong);
+        }
+        fits
+    });
+}
+
+#[test]
+fn a12_writes_no_file_when_only_the_last_chunk_is_broken() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| {
+        let fits = seen.is_object();
+        if fits {
+            let last = seen.body.len() - 1;
+            seen.body[last] ^= 1;
+        }
+        fits
+    });
+}
+
+#[test]
+fn a13_believes_no_length_but_the_signed_one() {
+    let scene = Scene::open();
+    // Far more than there is, and more than fits into memory.
+    scene.get_refuses(&[], |seen| {
+        let fits = seen.is_object() && seen.headers.contains_key(CONTENT_RANGE);
+        if fits {
+            let total = 1_u64 << 50;
+            let lie = format!("bytes 0-{}/{total}", total - 1);
+            seen.headers.insert(CONTENT_RANGE, lie.parse().unwrap());
+        }
+        fits
+    });
+    // More bytes than asked for, under the headers of what was asked for.
+    scene.get_refuses(&[], |seen| {
+        let fits = seen.is_object();
+        if fits {
+            seen.body.extend_from_slice(&[0; 4_096]);
+        }
+        fits
+    });
+}
+
+#[test]
+fn b01_refuses_a_replaced_wrap() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| {
+            let wrap = answer.documents[0].wrap.as_mut().unwrap();
+            wrap.0 = random_bytes(9, wrap.0.len());
+        })
+    });
+}
+
+#[test]
+fn b03_refuses_swapped_wraps() {
+    let scene = Scene::open();
+    let show = ["case", "show", &scene.agency.case];
+    let said = scene.refuses(&show, |seen| {
+        let mut told = false;
+        on_release(seen, |answer| {
+            if let [one, other] = answer.documents.as_mut_slice() {
+                std::mem::swap(&mut one.wrap, &mut other.wrap);
+                told = true;
+            }
+        });
+        told
+    });
+    assert!(!said.is_empty());
+}
+
+#[test]
+fn b02_b03_refuses_to_file_under_a_case_key_that_is_not_the_logged_one() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let other = stack.new_case("cw1", &scene.agency.unit, "other/26").0;
+    let (taken, from) = (Mutex::new(None), other.clone());
+    let file = stack.write("new.txt", b"not for the server");
+    let before = stack.objects().len();
+    // First learn the other case's keys, then offer them for this case.
+    let proxy = LyingProxy::start(&stack.url, move |seen| {
+        let path = seen.path.clone();
+        if !path.contains("/keys/cases/") {
+            return false;
+        }
+        let mut taken = taken.lock().unwrap();
+        let learnt = taken.clone();
+        seen.edit("case", |case: &mut ReleasedCase| match learnt {
+            None => *taken = Some(case.keys.clone()),
+            Some(keys) => case.keys = keys,
+        });
+        !path.contains(&from)
+    });
+    stack.redirect("cw1", &proxy.url);
+    stack.put("cw1", &other, &file);
+    assert_eq!(stack.objects().len(), before + 1);
+    let put = ["put", &scene.agency.case, file.to_str().unwrap()];
+    let _ = stack.obhut("cw1", &put).fails_with(INTEGRITY);
+    assert!(proxy.lies_told() > 0);
+    assert_eq!(stack.objects().len(), before + 1, "something was uploaded");
+    stack.redirect("cw1", &stack.url);
+    let _ = stack.obhut("cw1", &put).ok();
+}
+
+#[test]
+fn b06_c01_refuses_records_with_a_changed_key_signer_or_member() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let list = ["case", "list"];
+    let forget = || {
+        let home = stack.folder().join("home/cw1");
+        let _ = fs::remove_file(home.join("directory"));
+    };
+    // A bit within every statement, in turn from the front: keys, names, members.
+    for number in 0..6 {
+        forget();
+        scene.refuses(&list, move |seen| {
+            on_records(seen, |page| flip_statement(page, number))
+        });
+    }
+    // The signature of another statement.
+    forget();
+    scene.refuses(&list, |seen| on_records(seen, swap_signatures));
+    // A statement that was never logged.
+    forget();
+    scene.refuses(&list, |seen| {
+        on_records(seen, |page| {
+            let ghost = page.entries[1].clone();
+            page.entries.insert(1, ghost);
+            page.sealed.insert(1, Blob(Vec::new()));
+        })
+    });
+    // One that is kept back.
+    forget();
+    scene.refuses(&list, |seen| {
+        on_records(seen, |page| {
+            page.entries.remove(2);
+            page.sealed.remove(2);
+        })
+    });
+    let _ = stack.obhut("cw1", &list).ok();
+}
+
+fn statements(page: &mut RecordsPage) -> impl Iterator<Item = &mut Blob> {
+    page.entries
+        .iter_mut()
+        .filter_map(|entry| entry.payload.as_mut())
+        .filter(|payload| {
+            let payload = RecordPayload::from_bytes(&payload.0).unwrap();
+            matches!(payload, RecordPayload::Statement(_))
+        })
+}
+
+fn flip_statement(page: &mut RecordsPage, number: usize) {
+    let payload = statements(page).nth(number).unwrap();
+    let RecordPayload::Statement(mut signed) = RecordPayload::from_bytes(&payload.0).unwrap()
+    else {
+        panic!("no statement");
+    };
+    flip_middle(&mut signed.statement.0);
+    payload.0 = RecordPayload::Statement(signed).to_bytes();
+}
+
+fn swap_signatures(page: &mut RecordsPage) {
+    let mut found: Vec<_> = statements(page).collect();
+    let read = |at: usize| match RecordPayload::from_bytes(&found[at].0).unwrap() {
+        RecordPayload::Statement(signed) => signed,
+        _ => panic!("no statement"),
+    };
+    let (mut one, mut other) = (read(1), read(2));
+    std::mem::swap(&mut one.signature, &mut other.signature);
+    found[1].0 = RecordPayload::Statement(one).to_bytes();
+    found[2].0 = RecordPayload::Statement(other).to_bytes();
+}
+
+#[test]
+fn b05_refuses_a_membership_of_another_epoch() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| {
+        let fits = seen.is(&Method::GET, "/keys");
+        if fits {
+            seen.edit("keys", |keys: &mut OwnKeys| {
+                keys.memberships[0].epoch += 1;
+            });
+        }
+        fits
+    });
+}
+
+#[test]
+fn c04_refuses_a_records_log_that_was_rolled_back() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let kept = Mutex::new(None);
+    let proxy = LyingProxy::start(&stack.url, move |seen| {
+        if !seen.is(&Method::GET, "/records") {
+            return false;
+        }
+        let mut kept = kept.lock().unwrap();
+        match kept.as_ref() {
+            None => {
+                *kept = Some(seen.body.clone());
+                false
+            }
+            Some(old) => {
+                seen.body.clone_from(old);
+                true
+            }
+        }
+    });
+    stack.redirect("cw1", &proxy.url);
+    let _ = stack.obhut("cw1", &["case", "list"]).ok();
+    stack.redirect("cw1", &stack.url);
+    scene.agency.put("third.bin", b"third");
+    stack.redirect("cw1", &proxy.url);
+    let said = stack.obhut("cw1", &["case", "list"]).fails_with(INTEGRITY);
+    assert!(proxy.lies_told() > 0);
+    assert!(said.contains("rolled back"), "{said}");
+}
+
+#[test]
+fn c05_refuses_records_whose_checkpoint_is_not_signed() {
+    let scene = Scene::open();
+    scene.refuses(&["case", "list"], |seen| {
+        on_records(seen, |page| {
+            let cut = page.checkpoint.find("\n\n").unwrap() + 2;
+            page.checkpoint.truncate(cut);
+        })
+    });
+    scene.refuses(&["case", "list"], |seen| {
+        on_records(seen, |page| {
+            // The log's own signature without the gatekeeper's.
+            let cut = page.checkpoint.find("\n\n").unwrap() + 2;
+            let first = page.checkpoint[cut..].find('\n').unwrap();
+            page.checkpoint.truncate(cut + first + 1);
+        })
+    });
+}
+
+#[test]
+fn e01_refuses_exchanged_titles() {
+    let scene = Scene::open();
+    let show = ["case", "show", &scene.agency.case];
+    scene.refuses(&show, |seen| {
+        let mut told = false;
+        on_release(seen, |answer| {
+            if let [one, other] = answer.documents.as_mut_slice() {
+                std::mem::swap(&mut one.card, &mut other.card);
+                told = true;
+            }
+        });
+        told
+    });
+}
+
+#[test]
+fn e04_refuses_a_changed_info_card_or_card_number() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| flip_middle(&mut answer.documents[0].info.0))
+    });
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| flip_middle(&mut answer.documents[0].card.0))
+    });
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| answer.documents[0].card_no += 1)
+    });
+}
+
+#[test]
+fn e06_refuses_a_release_without_proof_of_its_entry() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| on_release(seen, |answer| answer.proofs.clear()));
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| {
+            answer.proofs.clear();
+            answer.leaves.clear();
+        })
+    });
+    // A proof under a checkpoint that nobody signed.
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| {
+            let proof = &mut answer.proofs[0];
+            let cut = proof.trim_end().rfind('\n').unwrap() + 1;
+            proof.truncate(cut);
+        })
+    });
+    // An entry with another reason.
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| answer.leaves[0].w_commitment[0] ^= 1)
+    });
+}
+
+#[test]
+fn f16_refuses_the_answer_or_receipt_of_another_act() {
+    let scene = Scene::open();
+    for whole in [true, false] {
+        let kept = Mutex::new(None::<ReleaseAnswer>);
+        let lie = move |seen: &mut Seen| {
+            if !seen.is(&Method::POST, "/releases") {
+                return false;
+            }
+            let mut kept = kept.lock().unwrap();
+            let old = kept.clone();
+            seen.edit("answer", |answer: &mut ReleaseAnswer| match old {
+                None => *kept = Some(answer.clone()),
+                Some(old) if whole => *answer = old,
+                Some(old) => answer.release = old.release,
+            });
+            true
+        };
+        let proxy = LyingProxy::start(&scene.agency.stack.url, lie);
+        let stack = &scene.agency.stack;
+        stack.redirect("cw1", &proxy.url);
+        assert_eq!(
+            stack.content("cw1", &scene.documents[0]),
+            scene.contents[0],
+            "the first answer is honest"
+        );
+        let target = stack.folder().join("replayed");
+        let _ = stack
+            .get("cw1", &scene.documents[0], &target)
+            .fails_with(INTEGRITY);
+        assert_eq!(proxy.lies_told(), 2);
+        assert!(!target.exists());
+        stack.redirect("cw1", &stack.url);
+    }
+}
+
+#[test]
+fn f16_refuses_a_receipt_the_gatekeeper_did_not_sign() {
+    let scene = Scene::open();
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| answer.release.signature[5] ^= 1)
+    });
+    scene.get_refuses(&[], |seen| {
+        on_release(seen, |answer| {
+            flip_middle(&mut answer.release.shares[0].sealed.0);
+        })
+    });
+}
+
+#[test]
+fn e09_the_letters_secret_reaches_no_server() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let letter = stack.folder().join("letter.html");
+    let path = letter.to_str().unwrap();
+    let citizen = scene.agency.citizen.clone();
+    let issue = [
+        "issue",
+        &scene.documents[0],
+        "--to",
+        &citizen,
+        "--letter",
+        path,
+    ];
+
+    let requests = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let heard = std::sync::Arc::clone(&requests);
+    let proxy = LyingProxy::start(&stack.url, move |seen| {
+        let mut heard = heard.lock().unwrap();
+        heard.extend_from_slice(seen.path.as_bytes());
+        heard.extend_from_slice(&seen.request);
+        heard.extend_from_slice(b"\n");
+        false
+    });
+    stack.redirect("cw1", &proxy.url);
+    let _ = stack.obhut("cw1", &issue).ok();
+    stack.redirect("cw1", &stack.url);
+    let code = letter_code(&fs::read_to_string(&letter).unwrap());
+    let secret = obhut_format::invite::parse_text(&code).unwrap().secret;
+    let code_file = stack.write("code", code.as_bytes());
+    let _ = stack
+        .obhut("citizen", &["activate", code_file.to_str().unwrap()])
+        .ok();
+    let compact: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    let search = xtask::canary::Search::new(&[
+        xtask::canary::Canary::of("the secret", secret.as_ref()),
+        xtask::canary::Canary::of("the code", compact.as_bytes()),
+        xtask::canary::Canary::of("the printed code", code.as_bytes()),
+    ])
+    .unwrap();
+    let heard = requests.lock().unwrap().clone();
+    assert!(heard.len() > 10_000, "nothing was heard");
+    let file = stack.write("requests", &heard);
+    assert_eq!(search.file(&file).unwrap(), []);
+    let planted = [&heard, compact.as_bytes()].concat();
+    let file = stack.write("requests-planted", &planted);
+    assert_eq!(search.file(&file).unwrap().len(), 1);
+}
