@@ -159,7 +159,7 @@ problems! {
         "Send application/json, capsules as application/octet-stream" / "application/json senden, Umschläge als application/octet-stream";
 }
 
-/// A problem on its way to the caller. Its body is written by [`super::observe`], which knows the request id.
+/// A problem on its way to the caller. Its body is written by [`super::observe()`], which knows the request id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Which.
