@@ -1,14 +1,14 @@
 //! Case files: creating, re-keying, closing, reopening, naming subjects.
 
 use obhut_crypto::{
-    CaseEpochRef, CaseFileKey, CaseShare, GrantTerms, ShareToDeposit, grant_case_key,
+    CaseEpochRef, CaseFileKey, CaseShare, GrantTerms, RegisterKey, ShareToDeposit, grant_case_key,
     wrap_earlier_case_key,
 };
 use obhut_format::act::{ActKind, ObjectRef, Reason};
 use obhut_format::content::RegisterEntry;
 use obhut_format::context::sha256;
 use obhut_format::key::Grant;
-use obhut_format::mutation::{BlindIndex, CaseLink, Mutation};
+use obhut_format::mutation::{BlindIndex, CaseLink, Mutation, MutationRecord};
 use obhut_format::statement::{
     CaseClosed, CaseCreated, CaseKey, CaseKind, CaseRekeyed, CaseReopened, Event, Role,
     SubjectAdded,
@@ -38,6 +38,15 @@ pub struct NewCase {
     pub reason: Reason,
 }
 
+/// One case file, made and not yet sent.
+struct MadeCase {
+    record: MutationRecord,
+    grant: Grant,
+    tag: BlindIndex,
+    share: ShareToDeposit,
+    key: CaseFileKey,
+}
+
 /// A fresh id for a case.
 pub fn new_case_id() -> CaseId {
     CaseId(random_bytes())
@@ -46,18 +55,63 @@ pub fn new_case_id() -> CaseId {
 impl Vault {
     /// Creates a case file of a unit. Once this returns it stands in the log with quorum.
     pub async fn create_case(&mut self, new: NewCase) -> Result<(), ClientError> {
-        let register = self.load_register_key(new.unit).await?;
+        self.create_cases(new.unit, std::slice::from_ref(&new))
+            .await
+            .map(drop)
+    }
+
+    /// Creates up to 1,024 case files of one unit, all or none; gives their keys in the same order. The first
+    /// one's reason counts for all.
+    pub(crate) async fn create_cases(
+        &mut self,
+        unit: UnitId,
+        new: &[NewCase],
+    ) -> Result<Vec<CaseFileKey>, ClientError> {
+        let register = self.load_register_key(unit).await?;
+        let (mut mutation, mut shares, mut keys) =
+            (Mutation::of(Vec::new()), Vec::new(), Vec::new());
+        for new in new {
+            let made = self.make_case(&register, unit, new)?;
+            mutation.records.push(made.record);
+            mutation.case_grants.push(made.grant);
+            mutation.blind_indexes.push(made.tag);
+            shares.push(made.share);
+            keys.push(made.key);
+        }
+        let Some(first) = new.first() else {
+            return Ok(keys);
+        };
+        self.deposit(&shares).await?;
+        let mut subjects: Vec<_> = new.iter().flat_map(|new| &new.subjects).copied().collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let draft = ActDraft::new(ActKind::CreateCase, Role::CaseWorker)
+            .in_unit(unit)
+            .on(new.iter().map(|new| whole_case(new.case)).collect())
+            .because(first.reason.clone())
+            .about(subjects);
+        let draft = match new {
+            [one] => draft.about_case(one.case),
+            _ => draft,
+        };
+        self.submit(MutationRoute::Cases, draft, &mutation).await?;
+        Ok(keys)
+    }
+
+    fn make_case(
+        &self,
+        register: &RegisterKey,
+        unit: UnitId,
+        new: &NewCase,
+    ) -> Result<MadeCase, ClientError> {
         let share = CaseShare::generate(&mut system_rng());
-        let kid = self.unlocked().kid();
-        let deposit = ShareToDeposit::of_case(self.id(), new.case, &share, kid);
         let sealed = register.seal_case(new.case, 1, &share, &new.entry, &mut system_rng())?;
         let key = CaseFileKey::generate(&mut system_rng());
-        let (stated, grant) = self.state_case_key(new.unit, new.case, 1, &key, None)?;
-        let tag = self.blind_index(new.unit, new.case, &new.entry.file_reference)?;
+        let (stated, grant) = self.state_case_key(unit, new.case, 1, &key, None)?;
         let event = CaseCreated {
             case: new.case,
             kind: CaseKind::Agency,
-            unit: new.unit,
+            unit,
             owner: None,
             class: new.class,
             share_id: Some(share.share_id(self.id(), new.case)),
@@ -65,17 +119,14 @@ impl Vault {
             key: Some(stated),
             subjects: new.subjects.clone(),
         };
-        self.deposit(&[deposit]).await?;
-        let mutation = Mutation {
-            case_grants: vec![grant],
-            blind_indexes: vec![tag],
-            ..Mutation::of(vec![self.state(Event::CaseCreated(event), Some(sealed))?])
-        };
-        let draft = case_act(ActKind::CreateCase, new.unit, new.case)
-            .because(new.reason)
-            .about(new.subjects);
-        self.submit(MutationRoute::Cases, draft, &mutation).await?;
-        Ok(())
+        let kid = self.unlocked().kid();
+        Ok(MadeCase {
+            record: self.state(Event::CaseCreated(event), Some(sealed))?,
+            grant,
+            tag: self.blind_index(unit, new.case, &new.entry.file_reference)?,
+            share: ShareToDeposit::of_case(self.id(), new.case, &share, kid),
+            key,
+        })
     }
 
     /// Makes sure that the case's key is granted to the unit's epoch in force; writers refuse any other. After a
@@ -206,9 +257,13 @@ fn case_act(kind: ActKind, unit: UnitId, case: CaseId) -> ActDraft {
     ActDraft::new(kind, Role::CaseWorker)
         .in_unit(unit)
         .about_case(case)
-        .on(vec![ObjectRef {
-            case,
-            document: None,
-            revision: 0,
-        }])
+        .on(vec![whole_case(case)])
+}
+
+fn whole_case(case: CaseId) -> ObjectRef {
+    ObjectRef {
+        case,
+        document: None,
+        revision: 0,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use obhut_crypto::CaseFileKey;
 use obhut_format::act::ActKind;
 use obhut_format::content::RegisterEntry;
 use obhut_format::{Blob, CaseId, ClassCode, PersonId, UnitId};
@@ -29,6 +30,8 @@ pub(super) struct FolderCases {
     subjects: SubjectsMap,
     persons: HashMap<NamedPerson, PersonId>,
     journal: SharedJournal,
+    /// Keys of cases that were just made.
+    keys: HashMap<CaseId, CaseFileKey>,
     /// Persons enrolled because the map names them and nobody knew them.
     pub(super) enrolled: u64,
 }
@@ -48,6 +51,7 @@ impl FolderCases {
             subjects: terms.subjects.clone(),
             persons: HashMap::new(),
             journal,
+            keys: HashMap::new(),
             enrolled: 0,
         };
         let named: Vec<_> = terms.subjects.persons().cloned().collect();
@@ -89,7 +93,34 @@ impl FolderCases {
         }
     }
 
-    /// The folder's case, made if there is none yet, and the key documents are sealed under now. True: it was made.
+    /// Makes the cases of these folders that do not exist yet, all at once; gives how many. What is refused
+    /// shows when the folder is prepared.
+    pub(super) async fn create_missing(
+        &mut self,
+        vault: &mut Vault,
+        folders: &[CaseFolder],
+    ) -> Result<u64, ClientError> {
+        let cases = self.name_cases(folders)?;
+        let missing: Vec<_> = cases
+            .into_iter()
+            .zip(folders)
+            .filter(|(case, _)| vault.directory().case(*case).is_none())
+            .map(|(case, folder)| self.new_case(case, folder))
+            .collect();
+        if missing.is_empty() {
+            return Ok(0);
+        }
+        let keys = match vault.create_cases(self.unit, &missing).await {
+            Ok(keys) => keys,
+            // One of them is at fault: the others are made one by one.
+            Err(failed) => return as_reason(failed).map(|_| 0),
+        };
+        let cases = missing.iter().map(|new| new.case);
+        self.keys.extend(cases.zip(keys));
+        Ok(missing.len() as u64)
+    }
+
+    /// The folder's case and the key documents are sealed under now. True: it was made only now.
     pub(super) async fn prepare(
         &mut self,
         vault: &mut Vault,
@@ -104,8 +135,12 @@ impl FolderCases {
         if vault.case(case)?.is_closed() {
             return Err(ClientError::Refused("the case file is closed".into()));
         }
-        vault.renew_case_key(case).await?;
-        let key = vault.load_case_key(case).await?;
+        let key = if let Some(key) = self.keys.remove(&case) {
+            key
+        } else {
+            vault.renew_case_key(case).await?;
+            vault.load_case_key(case).await?
+        };
         let found = vault.case(case)?;
         let seal = CaseSeal {
             vault: vault.id(),
@@ -118,20 +153,32 @@ impl FolderCases {
         Ok((seal, created))
     }
 
-    /// The id is on disk before the case exists, so that a repeat means the same case.
     fn case_of(&self, folder: &CaseFolder) -> Result<CaseId, ClientError> {
-        let name = folder.name.as_encoded_bytes();
+        let cases = self.name_cases(std::slice::from_ref(folder))?;
+        let named = cases.first().copied();
+        named.ok_or_else(|| ClientError::NotFound("the folder has no case".into()))
+    }
+
+    /// The ids are on disk before the cases exist, so that a repeat means the same cases.
+    fn name_cases(&self, folders: &[CaseFolder]) -> Result<Vec<CaseId>, ClientError> {
         self.journal.with(|journal| {
-            if let Some(case) = journal.find_case(name) {
-                return Ok(case);
+            let (mut cases, mut records) = (Vec::with_capacity(folders.len()), Vec::new());
+            for folder in folders {
+                let name = folder.name.as_encoded_bytes();
+                let case = journal.find_case(name).unwrap_or_else(|| {
+                    let case = new_case_id();
+                    records.push(JournalRecord::Case(CaseRecord {
+                        folder: Blob(name.to_vec()),
+                        case,
+                    }));
+                    case
+                });
+                cases.push(case);
             }
-            let case = new_case_id();
-            let record = JournalRecord::Case(CaseRecord {
-                folder: Blob(name.to_vec()),
-                case,
-            });
-            journal.append(vec![record], &[], &mut system_rng())?;
-            Ok(case)
+            if !records.is_empty() {
+                journal.append(records, &[], &mut system_rng())?;
+            }
+            Ok(cases)
         })
     }
 

@@ -29,6 +29,8 @@ use crate::vault::Vault;
 
 /// Documents that wait for more of their kind are registered after this time at the latest.
 const ROUND_WAIT: Duration = Duration::from_millis(300);
+/// Cases made at once, ahead of their files.
+const CASES_AHEAD: usize = 128;
 const JOURNALS: &str = "imports";
 
 /// What is to be imported, and how.
@@ -127,7 +129,7 @@ impl Run<'_> {
         let (to_walker, walker_folders) = channel(2);
         let (events, mut happened) = channel(ROUND);
         let mut workers = self.start(walker_folders, events, jobs);
-        let fed = self.feed(folders, cases, to_walker, &mut happened).await;
+        let fed = self.feed(&folders, cases, to_walker, &mut happened).await;
         let done = match fed {
             Ok(()) => self.drain(&mut happened).await,
             failed => failed,
@@ -174,17 +176,23 @@ impl Run<'_> {
     /// Makes cases ahead of the walker and registers what comes back meanwhile.
     async fn feed(
         &mut self,
-        folders: Vec<CaseFolder>,
+        folders: &[CaseFolder],
         cases: &mut FolderCases,
         walker: Sender<FolderWork>,
         happened: &mut Receiver<Event<SealedRevision>>,
     ) -> Result<(), ClientError> {
-        for folder in folders {
-            let (seal, created) = match cases.prepare(self.rounds.vault, &folder).await {
+        for (number, folder) in folders.iter().enumerate() {
+            if number % CASES_AHEAD == 0 {
+                let ahead = folders.iter().skip(number).take(CASES_AHEAD);
+                let ahead: Vec<_> = ahead.cloned().collect();
+                let vault = &mut *self.rounds.vault;
+                self.report.cases_created += cases.create_missing(vault, &ahead).await?;
+            }
+            let (seal, created) = match cases.prepare(self.rounds.vault, folder).await {
                 Ok(prepared) => prepared,
                 Err(refused) => {
                     self.skip(Skipped {
-                        path: folder.path,
+                        path: folder.path.clone(),
                         reason: as_reason(refused)?,
                     });
                     continue;
@@ -193,7 +201,7 @@ impl Run<'_> {
             self.report.cases += 1;
             self.report.cases_created += u64::from(created);
             let mut work = FolderWork {
-                folder,
+                folder: folder.clone(),
                 seal: Arc::new(seal),
                 directory: self.rounds.vault.directory().clone(),
             };
