@@ -179,6 +179,27 @@ fn both_schemas_have_the_same_keys_and_constraints() {
     }
 }
 
+#[test]
+fn every_table_stands_in_the_data_inventory() {
+    let inventory = include_str!("../../../../docs/database.md");
+    for step in SCHEMA.sqlite {
+        for line in step.sql.lines() {
+            let Some(rest) = line.strip_prefix("CREATE TABLE ") else {
+                continue;
+            };
+            let table = rest.trim_end_matches(" (");
+            assert!(
+                inventory.contains(&format!("`{table}`")),
+                "{table} is missing"
+            );
+        }
+    }
+    for table in APPEND_ONLY {
+        let marked = format!("`{table}` (append-only)");
+        assert!(inventory.contains(&marked), "{table} is not marked");
+    }
+}
+
 #[tokio::test]
 async fn append_only_tables_refuse_update_and_delete() {
     const FILL: &[&str] = &[

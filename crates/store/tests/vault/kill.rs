@@ -1,7 +1,7 @@
 //! Random kills: a child process works through the sequencer on SQLite and is killed at any moment.
 //! Whatever it was told is committed must be there afterwards, in one log that never forks.
 //!
-//! `OBHUT_KILL_SEED` repeats a run, `OBHUT_KILLS` changes the number of kills.
+//! `OBHUT_SEED` repeats a run, `OBHUT_KILLS` changes the number of kills.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use obhut_format::act::{ActKind, ObjectRef};
+use obhut_format::context::sha256;
 use obhut_format::entry::Outcome;
 use obhut_format::statement::Role;
 use obhut_format::tree::TreeBuilder;
@@ -52,8 +53,16 @@ kills!(
     survives_50_kills_d
 );
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: for `cargo xtask soak`"]
+async fn soak_survives_500_kills() {
+    for log in 0..10 {
+        nothing_promised_is_lost_and_nothing_forks(&format!("soak, log {log}")).await;
+    }
+}
+
 async fn nothing_promised_is_lost_and_nothing_forks(name: &str) {
-    let seed = std::env::var("OBHUT_KILL_SEED")
+    let seed = std::env::var("OBHUT_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| {
@@ -65,8 +74,8 @@ async fn nothing_promised_is_lost_and_nothing_forks(name: &str) {
         .ok()
         .and_then(|kills| kills.parse().ok());
     let kills: usize = kills.unwrap_or(50);
-    eprintln!("{name}: OBHUT_KILL_SEED={seed} OBHUT_KILLS={kills}");
-    let mut dice = ChaCha20Rng::seed_from_u64(seed);
+    eprintln!("{name}: OBHUT_SEED={seed} OBHUT_KILLS={kills}");
+    let mut dice = ChaCha20Rng::from_seed(sha256(&[&seed.to_be_bytes(), name.as_bytes()]));
     let folder = tempfile::tempdir_in(shared_memory()).unwrap();
     prepare(folder.path()).await;
     let mut heads = Vec::new();
