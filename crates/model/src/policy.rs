@@ -179,7 +179,8 @@ fn decide_release(caller: &Caller, act: &Act, facts: &Facts) -> Result<(), Refus
     if facts.unknown_objects {
         return Err(Refusal::ObjectUnknown);
     }
-    if facts.object_count == 0 || facts.documents_only != documents {
+    let fits = facts.documents_only == documents && act.persons.is_empty();
+    if facts.object_count == 0 || !fits {
         return Err(Refusal::ObjectsUnfit);
     }
     if act.role == Role::Citizen {

@@ -161,7 +161,9 @@ fn authorisation_matrix() {
             for role in Role::ALL {
                 let caller = caller(&appointments(*role));
                 let mut act = act(*kind, *role);
-                act.persons = vec![persons];
+                if *kind == ActKind::ReadLog {
+                    act.persons = vec![persons];
+                }
                 let mut facts = facts(*kind, case);
                 facts.all_granted = granted;
                 let word = match decision(&caller, &act, &facts) {
@@ -252,6 +254,14 @@ fn a_case_share_is_not_released_for_a_document_act_nor_the_other_way_round() {
     facts.documents_only = true;
     let list = act(ActKind::ListCases, Role::CaseWorker);
     assert_eq!(decision(&caller, &list, &facts), Err(Refusal::ObjectsUnfit));
+    let mut with_person = act(ActKind::OpenDocument, Role::CaseWorker);
+    with_person.persons = vec![SOMEBODY];
+    let refused = decision(&caller, &with_person, &facts);
+    assert_eq!(
+        refused,
+        Err(Refusal::ObjectsUnfit),
+        "its subjects are the case's"
+    );
 }
 
 #[test]

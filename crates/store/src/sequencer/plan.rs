@@ -6,6 +6,7 @@ use obhut_format::statement::{Event, STATEMENT_LABEL, SignedStatement, Signer, S
 use obhut_format::{Blob, CaseId, Cbor, Hash, UnitId, VaultId};
 use obhut_log::LabelKind;
 use obhut_log::replay::{Directory, RecordLabel, record_labels};
+use obhut_model::Refusal;
 use obhut_suite::{DeviceKey, Label};
 
 use super::parts::{Part, split};
@@ -37,6 +38,9 @@ pub(crate) struct PlannedRecord {
 
 /// An entry: its parts, from the directory as it is.
 pub(crate) fn plan_entry(work: &EntryWork, directory: &Directory) -> Result<Plan, StoreError> {
+    if work.refusal.is_none() && !is_spoken_by_a_living_device(&work.act, directory) {
+        return Err(Refusal::DeviceRevoked.into());
+    }
     Ok(Plan {
         records: Vec::new(),
         parts: split_act(&work.act, directory)?,
@@ -51,6 +55,7 @@ pub(crate) fn plan_mutation(
 ) -> Result<Plan, StoreError> {
     let mutation = &work.proposal.mutation;
     let moved_on = trial.size() != work.proposal.before.size();
+    let living = is_spoken_by_a_living_device(&work.act, trial);
     let mut records = Vec::with_capacity(mutation.records.len());
     for (number, record) in mutation.records.iter().enumerate() {
         let planned = plan_record(trial, &record.payload, time_us)
@@ -68,6 +73,10 @@ pub(crate) fn plan_mutation(
             "batch-incomplete",
             "a batch is not complete",
         ));
+    }
+    // A device may come into being with the mutation, or be revoked by it.
+    if !living && !is_spoken_by_a_living_device(&work.act, trial) {
+        return Err(Refusal::DeviceRevoked.into());
     }
     // What the rows were checked against has changed in between.
     if moved_on {
@@ -127,6 +136,14 @@ fn plan_record(
         labels: labels.into_iter().map(with_state).collect(),
         reader_unit: None,
     })
+}
+
+/// Between the decision and the commit a device may have been revoked: what is committed first counts.
+fn is_spoken_by_a_living_device(act: &VerifiedAct, directory: &Directory) -> bool {
+    let act = act.act();
+    directory
+        .find_active_device(act.device, act.person)
+        .is_some()
 }
 
 /// Refused acts, too, stand under the labels of what they named and what exists.

@@ -178,22 +178,22 @@ impl Writer {
         Ok(())
     }
 
-    /// A mutation whose records are refused is logged as a refused act.
+    /// What is refused here, after it was allowed a moment ago, is logged as a refused act.
     fn set_aside(&self, work: Work, error: StoreError) -> Option<Work> {
-        let Work::Mutation(work) = work else {
-            work.fail(error);
-            return None;
+        let refusal = match &error {
+            StoreError::Refused(refusal) => Some(*refusal),
+            StoreError::Rejected { .. } => Some(Refusal::RecordRefused),
+            _ => None,
         };
-        let refused = matches!(error, StoreError::Rejected { .. });
-        // A waiter that is gone needs no answer.
-        drop(work.reply.send(Err(error)));
-        if !refused || self.directory.find_shard(&work.act.act().shard).is_none() {
-            return None;
-        }
+        // A refused act that cannot be logged is given up: it would come back for ever.
+        let again = matches!(&work, Work::Entry(work) if work.refusal.is_some());
+        let act = work.act().filter(|_| refusal.is_some() && !again).cloned();
+        work.fail(error);
+        let act = act.filter(|act| self.directory.find_shard(&act.act().shard).is_some())?;
         let (reply, _) = oneshot::channel();
         Some(Work::Entry(Box::new(EntryWork {
-            act: work.act,
-            refusal: Some(Refusal::RecordRefused),
+            act,
+            refusal,
             reply,
         })))
     }

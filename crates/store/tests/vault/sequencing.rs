@@ -23,6 +23,7 @@ use crate::on_both_engines;
 use crate::world::{DAY, SECOND, World, parts};
 
 on_both_engines!(
+    f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing,
     an_act_is_logged_once,
     a_repeated_mutation_is_answered_without_a_second_record,
     rows_must_be_those_of_the_records,
@@ -33,6 +34,53 @@ on_both_engines!(
     the_next_shard_is_opened_ahead_of_its_quarter,
     a_database_restored_from_a_backup_is_not_signed,
 );
+
+async fn f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let documents = world.file(&person, unit, case, 1).await;
+    let asked = Asked {
+        objects: sorted(&documents),
+        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+    };
+    let (request, _) = world.act(&person, asked);
+    let caller = world.caller(&person).unwrap();
+    let reading = world.vault.verify_act(&caller, request).unwrap();
+    let may_read = world
+        .vault
+        .authorise_release(&caller, &reading)
+        .await
+        .unwrap();
+    let bytes = toggling(&mut world, &person, case, false).to_bytes();
+    let request = world.mutation_act(
+        &person,
+        Role::CaseWorker,
+        Some(unit),
+        ActKind::ChangeCase,
+        &bytes,
+    );
+    let writing = world.vault.verify_act(&caller, request).unwrap();
+    let proposal = world.vault.propose(&bytes).await.unwrap();
+    let may_write = world
+        .vault
+        .authorise_mutation(&caller, &writing, &proposal)
+        .unwrap();
+    crate::story::revoke_device(&mut world, &person).await;
+    let size = world.vault.directory().size();
+    let read = world.vault.log_release(may_read, reading).await.err();
+    assert!(matches!(
+        read,
+        Some(StoreError::Refused(Refusal::DeviceRevoked))
+    ));
+    let written = world.vault.commit(may_write, writing, proposal).await;
+    assert!(matches!(
+        written,
+        Err(StoreError::Refused(Refusal::DeviceRevoked))
+    ));
+    assert_eq!(world.vault.directory().size(), size);
+}
 
 async fn an_act_is_logged_once(test: &TestDb) {
     let mut world = World::new(test).await;

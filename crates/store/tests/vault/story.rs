@@ -332,7 +332,7 @@ async fn sessions_begin_with_a_signed_challenge_and_end_with_the_device(test: &T
     assert!(matches!(out, Err(StoreError::Unauthenticated)));
 }
 
-async fn revoke_device(world: &mut World, person: &TestPerson) {
+pub(crate) async fn revoke_device(world: &mut World, person: &TestPerson) {
     use obhut_format::mutation::Mutation;
     use obhut_format::statement::{DeviceRevoked, Event, RevocationReason};
     let registrar = std::sync::Arc::clone(&world.registrar);
