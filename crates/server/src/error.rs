@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use obhut_format::VaultId;
+
 /// What an operator reads; each says what to do next where that is not plain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,6 +48,9 @@ pub enum ServerError {
     /// The threads of the server could not be started.
     #[error("the server's threads cannot be started")]
     Runtime(#[source] std::io::Error),
+    /// A vault takes no work any more.
+    #[error("vault {0} has stopped; the line in the log says why: mend it and start again")]
+    Stopped(VaultId),
     /// A key file does not hold a key.
     #[error("{} does not hold a key; restore it from the backup of the keys folder", .0.display())]
     SpoiltKey(PathBuf),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use obhut_format::VaultId;
 use obhut_store::{Clock, VaultParts};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -17,6 +18,8 @@ use crate::keys::LogKeys;
 use crate::objects::Objects;
 use crate::randomness::random_bytes;
 use crate::routes::router;
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A server that answers.
 pub struct Running {
@@ -45,6 +48,17 @@ impl Running {
             }
         });
         Ok(Self { app, data, tasks })
+    }
+
+    /// Ends when a vault takes no work any more: its sequencer stops rather than sign what may be wrong.
+    pub async fn first_stopped(&self) -> VaultId {
+        loop {
+            let mut tenants = self.app.tenants();
+            if let Some(stopped) = tenants.find(|tenant| !tenant.vault.is_running()) {
+                return stopped.row.vault;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Stops: requests get `grace` to finish, then queued log work is committed, published and the databases closed.

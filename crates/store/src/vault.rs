@@ -178,6 +178,12 @@ impl Vault {
             .map(|signed| signed.to_string())
     }
 
+    /// Whether the sequencer takes work. It stops for good when the clock ran backwards or another
+    /// process writes this vault's logs; the operational log says which.
+    pub fn is_running(&self) -> bool {
+        self.queue().is_ok_and(|queue| !queue.is_closed())
+    }
+
     /// Finishes what is queued, publishes it and stops.
     pub async fn shut_down(&self) {
         self.0.stopping.cancel();

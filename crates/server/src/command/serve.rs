@@ -30,10 +30,16 @@ pub async fn serve(args: ServeArgs) -> Result<String, ServerError> {
     let running = Running::start(data, listener).await?;
     tracing::info!(listen = %address, version = env!("CARGO_PKG_VERSION"), "ready");
     say(&format!("Obhut is ready at http://{address}\n"));
-    stop_signal().await?;
+    let stopped = tokio::select! {
+        signal = stop_signal() => signal.map(|()| None)?,
+        vault = running.first_stopped() => Some(vault),
+    };
     tracing::info!("stopping");
     running.stop(grace).await;
-    Ok("Obhut has stopped.\n".to_owned())
+    match stopped {
+        Some(vault) => Err(ServerError::Stopped(vault)),
+        None => Ok("Obhut has stopped.\n".to_owned()),
+    }
 }
 
 /// Says something at once; nobody may be reading.

@@ -11,15 +11,17 @@ pub(super) async fn live() -> &'static str {
     "alive\n"
 }
 
-/// The server takes work: the log of every founded vault has a quorum, and it is not stopping.
+/// The server takes work: every vault's sequencer runs, every founded vault's log has a quorum, and it is not stopping.
 #[utoipa::path(get, path = "/readyz", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if app.stopping().is_cancelled() {
         return Err(Kind::Unavailable.into());
     }
-    let confirmed =
-        |tenant: &Tenant| !tenant.vault.is_founded() || tenant.vault.records_checkpoint().is_some();
-    if !app.tenants().all(confirmed) {
+    let works = |tenant: &Tenant| {
+        let vault = &tenant.vault;
+        vault.is_running() && (!vault.is_founded() || vault.records_checkpoint().is_some())
+    };
+    if !app.tenants().all(works) {
         return Err(Kind::Unconfirmed.into());
     }
     Ok("ready\n")

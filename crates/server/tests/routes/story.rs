@@ -316,3 +316,25 @@ async fn lookups_give_ids_to_the_unit_alone() {
     let listed: ReleaseAnswer = record(&listed.ok()["answer"]);
     assert_eq!(listed.cases[0].case, case.id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_stopped_is_not_ready_and_takes_nothing() {
+    let server = Server::start(1).await;
+    let agency = Agency::found(&server, 0).await;
+    let ready = async || {
+        server
+            .json(Method::GET, "/readyz", &Ground::None, Value::Null)
+            .await
+    };
+    while !ready().await.status.is_success() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for tenant in server.app.tenants() {
+        tenant.vault.shut_down().await;
+    }
+    assert_eq!(ready().await.problem().0, "unconfirmed");
+    let answer = agency
+        .try_appoint(&agency.registrar, &agency.registrar, Role::Dpo, None)
+        .await;
+    assert_eq!(answer.problem().0, "unavailable");
+}
