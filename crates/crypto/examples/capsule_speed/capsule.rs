@@ -1,7 +1,8 @@
 //! Files into capsules and back, under fixed keys.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::hint::black_box;
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -39,45 +40,64 @@ impl Bench {
     pub(crate) fn seal(&self, plain: &Path, object: &Path) {
         let source = File::open(plain).unwrap();
         let true_bytes = source.metadata().unwrap().len();
-        let sink = fresh(object);
-        let capsule = self
-            .sealer
-            .seal_content(true_bytes, &self.workers, source, sink)
-            .unwrap();
-        let info = ContentInfo {
-            true_bytes,
-            media_type: "text/plain".into(),
-            file_name: None,
-        };
-        let sealed_info = self.sealer.seal_info(&info).unwrap();
-        let terms = ManifestTerms {
-            previous: [0; 32],
-            case_epoch: 1,
-            class: "ALG-10".parse().unwrap(),
-            created_us: 0,
-        };
-        let manifest = self.sealer.manifest(&capsule, &sealed_info, &terms);
-        fs::write(object.with_extension("info"), sealed_info).unwrap();
+        let (manifest, info) = self.seal_into(source, true_bytes, fresh(object));
+        fs::write(object.with_extension("info"), info).unwrap();
         fs::write(object.with_extension("manifest"), manifest.to_bytes()).unwrap();
     }
 
     /// Opens the object into a file that appears when all of it is verified.
     pub(crate) fn open(&self, object: &Path, opened: &Path) {
         let manifest = fs::read(object.with_extension("manifest")).unwrap();
-        let manifest = Manifest::parse(&manifest).unwrap();
-        let secrets = self.sealer.secrets();
-        let reader = RevisionReader::new(&manifest, &secrets.access, &secrets.share).unwrap();
-        let sealed_info = fs::read(object.with_extension("info")).unwrap();
-        let info = reader.open_info(&sealed_info).unwrap();
-        let source = File::open(object).unwrap();
+        let info = fs::read(object.with_extension("info")).unwrap();
         let part = opened.with_extension("part");
         let hidden = Hidden {
             file: fresh(&part),
             part,
             target: opened.to_owned(),
         };
+        let manifest = Manifest::parse(&manifest).unwrap();
+        self.open_into(&manifest, &info, File::open(object).unwrap(), hidden);
+    }
+
+    /// Seals from anywhere to anywhere; the manifest and the sealed content info.
+    pub(crate) fn seal_into(
+        &self,
+        source: impl Read + Send,
+        true_bytes: u64,
+        sink: impl Write,
+    ) -> (Manifest, Vec<u8>) {
+        let sealer = &self.sealer;
+        let capsule = sealer.seal_content(true_bytes, &self.workers, source, sink);
+        let info = ContentInfo {
+            true_bytes,
+            media_type: "text/plain".into(),
+            file_name: None,
+        };
+        let sealed_info = sealer.seal_info(&info).unwrap();
+        let terms = ManifestTerms {
+            previous: [0; 32],
+            case_epoch: 1,
+            class: "ALG-10".parse().unwrap(),
+            created_us: 0,
+        };
+        let manifest = sealer.manifest(&capsule.unwrap(), &sealed_info, &terms);
+        (manifest, sealed_info)
+    }
+
+    /// Opens from anywhere to anywhere.
+    pub(crate) fn open_into(
+        &self,
+        manifest: &Manifest,
+        sealed_info: &[u8],
+        source: impl Read + Send,
+        quarantine: impl Quarantine,
+    ) {
+        let secrets = self.sealer.secrets();
+        let reader = RevisionReader::new(manifest, &secrets.access, &secrets.share).unwrap();
+        let info = reader.open_info(sealed_info).unwrap();
         reader
-            .open_content(&info, &self.workers, source, hidden)
+            .open_content(&info, &self.workers, source, quarantine)
+            .map(drop)
             .unwrap();
     }
 }
@@ -86,6 +106,40 @@ impl Bench {
 fn fresh(path: &Path) -> File {
     let _ = fs::remove_file(path);
     File::create_new(path).unwrap()
+}
+
+/// Takes bytes and forgets them.
+pub(crate) struct Forget;
+
+impl Write for Forget {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(black_box(bytes).len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Quarantine for Forget {
+    type Kept = ();
+
+    fn finish(self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Copies as a capsule is read and written, and does nothing else: what the file system takes.
+pub(crate) fn copy(plain: &Path, copy: &Path) {
+    let (mut source, mut sink) = (File::open(plain).unwrap(), fresh(copy));
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = source.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        sink.write_all(buffer.split_at(read).0).unwrap();
+    }
 }
 
 /// A file under another name until it counts.

@@ -78,12 +78,12 @@ fn rounds(
     )?;
     let mut seen = Rounds::new();
     for line in printed.lines() {
-        let mut words = line.split(' ');
-        let what = words.next().unwrap_or_default().to_owned();
+        let mut words = line.splitn(3, ' ');
         let mut second = || words.next().and_then(|word| word.parse().ok());
         let times = second()
             .zip(second())
             .ok_or("capsule_speed printed no times")?;
+        let what = words.next().unwrap_or_default().to_owned();
         seen.entry(what).or_default().push(times);
     }
     Ok(seen)
@@ -101,7 +101,7 @@ fn show(
     for (what, times) in rounds {
         let wall = gib / median(times.iter().map(|(wall, _)| *wall));
         let cpu = gib / median(times.iter().map(|(_, cpu)| *cpu));
-        let near = matches!(what.as_str(), "seal" | "open").then(|| {
+        let near = (what.starts_with("seal") || what.starts_with("open")).then(|| {
             (
                 of_bound(rounds, what, |(wall, _)| wall),
                 of_bound(rounds, what, |(_, cpu)| cpu),
