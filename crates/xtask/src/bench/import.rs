@@ -18,7 +18,7 @@ use crate::run::Result;
 const MOST_SERVER_MIB: f64 = 256.0;
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
-    let programs = Programs::build()?;
+    let programs = Programs::find(plan.programs.as_deref())?;
     fs::create_dir_all(&plan.folder).map_err(|error| error.to_string())?;
     let corpus = Corpus::write(
         &plan.folder.join("corpus"),

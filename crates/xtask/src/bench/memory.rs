@@ -18,7 +18,7 @@ const MIB: u64 = 1 << 20;
 const MOST_MORE_MIB: f64 = 64.0;
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
-    let programs = Programs::build()?;
+    let programs = Programs::find(plan.programs.as_deref())?;
     let large = if plan.quick { 64 * MIB } else { 4096 * MIB };
     let mut table = Table::new(
         "Memory of putting and getting one document",

@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// Where vaults and copies are made for `memory`, `import` and `release`; a folder on a disk, not in memory.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Measure the programs in this folder instead of building them; laid out as `target/release`.
+    #[arg(long)]
+    programs: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,6 +66,7 @@ struct Plan {
     rounds: usize,
     quick: bool,
     folder: PathBuf,
+    programs: Option<PathBuf>,
 }
 
 /// Measures, prints its tables, and says how near its limits are.
@@ -77,6 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         rounds: arguments.rounds.max(1),
         quick: arguments.quick,
         folder: folder.unwrap_or_else(|| table::folder().join("work")),
+        programs: arguments.programs.clone(),
     };
     machine::describe();
     let parts: [(What, Part); 4] = [

@@ -1,6 +1,6 @@
 //! Release builds of what is measured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -9,15 +9,8 @@ use crate::run::{Result, cargo, must, output};
 
 /// An example of a crate, built.
 pub(crate) fn example(package: &str, name: &str) -> Result<PathBuf> {
-    must(cargo().args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        package,
-        "--example",
-        name,
-    ]))?;
+    let named = ["--package", package, "--example", name];
+    must(cargo().args(["build", "--quiet", "--release"]).args(named))?;
     Ok(folder()?.join("examples").join(name))
 }
 
@@ -25,19 +18,31 @@ pub(crate) fn example(package: &str, name: &str) -> Result<PathBuf> {
 pub(crate) struct Programs {
     pub(crate) client: PathBuf,
     pub(crate) server: PathBuf,
+    /// [`example`] `release_speed` of the client.
+    pub(crate) release_speed: PathBuf,
 }
 
 impl Programs {
-    pub(crate) fn build() -> Result<Self> {
-        let packages = ["--package", "obhut-cli", "--package", "obhut-server"];
-        must(
-            cargo()
-                .args(["build", "--quiet", "--release", "--bins"])
-                .args(packages),
-        )?;
+    /// Those in a folder laid out as cargo's, else newly built ones.
+    pub(crate) fn find(given: Option<&Path>) -> Result<Self> {
+        let folder = match given {
+            Some(folder) => folder.to_owned(),
+            None => {
+                let packages = ["--package", "obhut-cli", "--package", "obhut-server"];
+                let mut build = cargo();
+                must(
+                    build
+                        .args(["build", "--quiet", "--release", "--bins"])
+                        .args(packages),
+                )?;
+                example("obhut-client", "release_speed")?;
+                folder()?
+            }
+        };
         Ok(Self {
-            client: folder()?.join("obhut"),
-            server: folder()?.join("obhut-server"),
+            client: folder.join("obhut"),
+            server: folder.join("obhut-server"),
+            release_speed: folder.join("examples/release_speed"),
         })
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Plan;
 use super::import::corpus::Corpus;
-use super::programs::{self, Programs};
+use super::programs::Programs;
 use super::table::{Bar, Table, number, save};
 use super::vault::{CLASS, Vault};
 use crate::run::{Result, output};
@@ -16,8 +16,7 @@ use crate::run::{Result, output};
 const DOCUMENTS: usize = 100;
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
-    let programs = Programs::build()?;
-    let program = programs::example("obhut-client", "release_speed")?;
+    let programs = Programs::find(plan.programs.as_deref())?;
     let vault = Vault::found(&programs, &plan.folder)?;
     let corpus = Corpus::write(&vault.folder().join("corpus"), DOCUMENTS)?;
     let mut import = vault.client("caseworker", &["import", "--class", CLASS]);
@@ -37,7 +36,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
     for ways in [1, 16] {
         let count: usize = if plan.quick { 32 } else { 1_000 };
         let before = vault.server.cpu_s()?;
-        let mut command = Command::new(&program);
+        let mut command = Command::new(&programs.release_speed);
         command
             .env("OBHUT_HOME", vault.home())
             .arg("caseworker")

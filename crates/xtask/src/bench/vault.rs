@@ -39,7 +39,7 @@ impl<'a> Vault<'a> {
         )?;
         let code = printed
             .split_whitespace()
-            .find(|word| word.matches('-').count() >= 8);
+            .find(|word| word.matches('-').count() == 12);
         let code = code.ok_or("obhut-server init printed no code")?;
         let (server, url) = serve(programs, folder.path(), &data)?;
         let vault = Self {
