@@ -239,7 +239,7 @@ async fn f08_a_deposit_key_ends_after_a_day_and_is_gone_after_two() {
 }
 
 #[tokio::test]
-async fn a_deposit_lies_sealed_in_both_stores_and_either_can_be_lost() {
+async fn f11_a_deposit_lies_sealed_in_both_stores_and_either_can_be_lost() {
     let mut world = World::new().await;
     let author = world.registrar.duplicate();
     let item = world.case_item(&author, CaseId([9; 16]));

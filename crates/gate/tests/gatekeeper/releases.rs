@@ -442,6 +442,45 @@ async fn f06_refuses_objects_that_are_not_this_vaults() {
 }
 
 #[tokio::test]
+async fn f06_a_second_vault_gets_no_share_of_the_first() {
+    let mut office = Office::new(1).await;
+    let world = office.world.beside().await;
+    let mut second = Office::within(world, 1).await;
+    let attempt = second.open(0);
+    released(second.world.release(&attempt).await);
+
+    // The second vault registers the first one's share as its own, and names the first one's document.
+    let world = &mut second.world;
+    let mut stolen = world.draft_document(&second.clerk, second.case, None);
+    let receipt = world
+        .deposit_documents(&second.clerk, std::slice::from_ref(&stolen))
+        .await;
+    stolen.manifest.share_id = office.documents[0].share_id;
+    let (batch, by) = (receipt.receipt.batch, receipt.receipt.register_by_us);
+    world.register(&second.clerk, std::slice::from_ref(&stolen), batch, by);
+    let open = ActKind::OpenDocument;
+    let attempt = world.attempt(&second.clerk, second.unit, open, vec![latest(&stolen)]);
+    assert_eq!(refused(world.release(&attempt).await), "share-unregistered");
+    let foreign = vec![latest(&office.documents[0])];
+    let attempt = world.attempt(&second.clerk, second.unit, open, foreign);
+    let mut drafts = world.drafts(&attempt, 40);
+    drafts[0].draft.d.class = None;
+    let logged = world.log(&drafts);
+    world.publish().await;
+    let order = world.order(&attempt, &logged);
+    let answer = world.ask(GateRequest::Release(order.clone())).await;
+    assert_eq!(refused(answer), "object-unknown");
+
+    // Its act and entries shown to the gatekeeper as the first vault's.
+    let mut order = order;
+    order.vault = office.world.vault;
+    let answer = world.ask(GateRequest::Release(order)).await;
+    assert_eq!(refused(answer), "vault-unknown");
+    let attempt = office.open(0);
+    released(office.world.release(&attempt).await);
+}
+
+#[tokio::test]
 async fn f15_refuses_an_entry_in_another_shard() {
     let mut office = Office::new(1).await;
     let other = format!("{}/access/sealed/2027q1", office.world.origin);
@@ -557,6 +596,21 @@ async fn f16_refuses_an_entry_dated_off_its_act() {
     let attempt = office.open(0);
     let drafts = office.world.drafts(&attempt, 40);
     let time_ms = attempt.act.expires_us / 1_000 + 1;
+    let logged = office.world.log_at(&drafts, time_ms);
+    office.world.publish().await;
+    let order = office.world.order(&attempt, &logged);
+    assert_eq!(
+        refused(office.world.ask(GateRequest::Release(order)).await),
+        "leaf-time"
+    );
+
+    // Both dated ahead: the entry would be younger than the head it stands in.
+    let mut attempt = office.open(0);
+    attempt.act.time_us += 100 * SECOND;
+    attempt.act.expires_us += 100 * SECOND;
+    attempt.sign(&office.clerk);
+    let drafts = office.world.drafts(&attempt, 40);
+    let time_ms = (office.world.now() + 180 * SECOND) / 1_000;
     let logged = office.world.log_at(&drafts, time_ms);
     office.world.publish().await;
     let order = office.world.order(&attempt, &logged);
@@ -1058,7 +1112,7 @@ async fn a_caller_that_goes_away_does_not_break_the_chain_of_receipts() {
 }
 
 #[tokio::test]
-async fn the_chain_goes_on_from_the_anchored_head_after_a_restored_backup() {
+async fn f11_the_chain_goes_on_from_the_anchored_head_after_a_restored_backup() {
     let mut office = Office::new(1).await;
     office.world.gate.close().await;
     let gate = office.world.folder.path().join("data/gate");

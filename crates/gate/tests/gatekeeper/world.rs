@@ -95,10 +95,10 @@ pub(crate) fn bare_entry() -> FeedEntry {
 }
 
 pub(crate) struct World {
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: Arc<tempfile::TempDir>,
     config: GateConfig,
     pub(crate) clock: Arc<AtomicU64>,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) vault: VaultId,
     pub(crate) origin: String,
@@ -148,10 +148,29 @@ impl World {
         let data = folder.path().join("data");
         let mut config = GateConfig::new(data.join("gate"), &data, folder.path().join("gate-key"));
         [config.database, config.mirror] = stores.map(|store| store.map(str::to_owned));
-        let gate = open_gate(config.clone(), &clock).await;
-        let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let origin = "vault.example/test".to_owned();
-        let vault = VaultId([1; 16]);
+        let gate = Arc::new(open_gate(config.clone(), &clock).await);
+        Self::enrolled_at(gate, Arc::new(folder), config, clock, 1).await
+    }
+
+    /// Another founded vault at the same gatekeeper.
+    pub(crate) async fn beside(&self) -> Self {
+        let (gate, folder) = (Arc::clone(&self.gate), Arc::clone(&self.folder));
+        let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
+        let mut world = Self::enrolled_at(gate, folder, config, clock, 2).await;
+        world.found().await;
+        world
+    }
+
+    async fn enrolled_at(
+        gate: Arc<Gate>,
+        folder: Arc<tempfile::TempDir>,
+        config: GateConfig,
+        clock: Arc<AtomicU64>,
+        number: u8,
+    ) -> Self {
+        let mut rng = ChaCha20Rng::from_seed([number; 32]);
+        let origin = format!("vault.example/{number}");
+        let vault = VaultId([number; 16]);
         let records = HonestLog::new(&format!("{origin}/records"), NoteKey::generate(&mut rng));
         let shard = format!("{origin}/access/std/2027q1");
         let access = HonestLog::new(&shard, NoteKey::generate(&mut rng));
@@ -253,7 +272,7 @@ impl World {
     /// Stops the gatekeeper and starts it again over the same folders.
     pub(crate) async fn restart(&mut self) {
         self.gate.close().await;
-        self.gate = open_gate(self.config.clone(), &self.clock).await;
+        self.gate = Arc::new(open_gate(self.config.clone(), &self.clock).await);
     }
 
     pub(crate) async fn ask(&self, request: GateRequest) -> GateResponse {
