@@ -61,39 +61,55 @@ impl Vault {
         draft: ActDraft,
         mutation: &Mutation,
     ) -> Result<Committed, ClientError> {
-        let request = self.sign_mutation(draft, mutation)?;
-        let sent = self.endpoint().mutate(route, &request, mutation).await;
-        let committed = match sent {
-            Err(ClientError::Problem(problem)) if problem.code() == "act-invalid" => {
-                self.check_clock().await?;
-                return Err(ClientError::Problem(problem));
-            }
-            other => other?,
-        };
-        self.confirm(&committed, mutation).await?;
+        let committed = self.commit(route, draft, mutation).await?;
+        self.confirm(&[(&committed, mutation)]).await?;
         Ok(committed)
     }
 
-    /// Waits for the quorum of a committed mutation, replays it and finds every record of it.
+    /// Commits a mutation; it counts only after [`Self::confirm`].
+    pub(crate) async fn commit(
+        &self,
+        route: MutationRoute,
+        draft: ActDraft,
+        mutation: &Mutation,
+    ) -> Result<Committed, ClientError> {
+        let request = self.sign_mutation(draft, mutation)?;
+        let sent = self.endpoint().mutate(route, &request, mutation).await;
+        match sent {
+            Err(ClientError::Problem(problem)) if problem.code() == "act-invalid" => {
+                self.check_clock().await?;
+                Err(ClientError::Problem(problem))
+            }
+            other => other,
+        }
+    }
+
+    /// Waits for the quorum of committed mutations, replays them and finds every record of them.
     pub async fn confirm(
         &mut self,
-        committed: &Committed,
-        mutation: &Mutation,
+        mutations: &[(&Committed, &Mutation)],
     ) -> Result<(), ClientError> {
-        let last = committed.first_record + committed.records.saturating_sub(1);
+        let end =
+            |(committed, _): &(&Committed, &Mutation)| committed.first_record + committed.records;
+        let Some(last) = mutations.iter().map(end).max() else {
+            return Ok(());
+        };
+        let last = last.saturating_sub(1);
         let proof = self.endpoint().receipt(last, CONFIRM_WAIT_MS).await?;
         let proof: TlogProof = proof.parse()?;
         if proof.index != last {
             return Err(ClientError::integrity("the receipt is for another record"));
         }
         self.sync().await?;
-        if self.directory().size() < committed.records_size {
-            return Err(ClientError::integrity(
-                "the vault says it wrote records that its confirmed log does not hold",
-            ));
-        }
-        for record in &mutation.records {
-            self.find_record(&record.payload)?;
+        for (committed, mutation) in mutations {
+            if self.directory().size() < committed.records_size {
+                return Err(ClientError::integrity(
+                    "the vault says it wrote records that its confirmed log does not hold",
+                ));
+            }
+            for record in &mutation.records {
+                self.find_record(&record.payload)?;
+            }
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use obhut_crypto::{CheckedDepositKey, seal_deposit, verify_deposit_receipt};
+use obhut_format::mutation::{Committed, Mutation};
 use obhut_format::share::{DepositReceipt, MAX_BATCH, SignedDeposit};
-use obhut_format::{BatchId, Blob, CaseId, Cbor, UnitId};
+use obhut_format::{BatchId, Blob, Cbor, UnitId};
 
 use super::journal_record::{DepositRecord, JournalRecord, SourceId, Stage, StageRecord};
 use super::scan::SkipReason;
@@ -19,6 +20,8 @@ use crate::vault::Vault;
 /// Most documents of a round.
 pub(super) const ROUND: usize = MAX_BATCH;
 
+/// So many registered documents are confirmed at once.
+const CONFIRM_AT: usize = 4 * ROUND;
 /// A deposit that must be registered sooner than this is not waited for.
 const REGISTER_US: u64 = 3_600 * 1_000_000;
 
@@ -33,7 +36,14 @@ struct Deposited {
 
 /// Deposits of an interrupted run that the gatekeeper confirmed, by source.
 #[derive(Default)]
-pub(super) struct KnownDeposits(HashMap<SourceId, Deposited>);
+struct KnownDeposits(HashMap<SourceId, Deposited>);
+
+/// Committed, not yet confirmed.
+struct Registered {
+    committed: Committed,
+    mutation: Mutation,
+    documents: Vec<SealedRevision>,
+}
 
 /// How a round ended for each of its documents.
 #[derive(Default)]
@@ -47,10 +57,22 @@ pub(super) struct Rounds<'a> {
     pub(super) vault: &'a mut Vault,
     pub(super) journal: SharedJournal,
     pub(super) unit: UnitId,
-    pub(super) known: KnownDeposits,
+    known: KnownDeposits,
+    unconfirmed: Vec<Registered>,
 }
 
-impl Rounds<'_> {
+impl<'a> Rounds<'a> {
+    /// No round yet.
+    pub(super) fn new(vault: &'a mut Vault, journal: SharedJournal, unit: UnitId) -> Self {
+        Self {
+            vault,
+            journal,
+            unit,
+            known: KnownDeposits::default(),
+            unconfirmed: Vec::new(),
+        }
+    }
+
     /// Sends the deposits of an interrupted run once more, byte for byte: the gatekeeper gives the same
     /// receipts. What it does not take any more, or what cannot be registered in time, is deposited under
     /// new keys.
@@ -85,28 +107,37 @@ impl Rounds<'_> {
             .with(|journal| journal.give_up_deposit(sources));
     }
 
-    /// One round. Afterwards every document is stored or refused, and the journal knows.
+    /// One round: deposits and registers. What is registered counts as stored once it is confirmed, which is
+    /// done for several rounds at once; gives what was confirmed or refused by now.
     pub(super) async fn run(
         &mut self,
         mut documents: Vec<SealedRevision>,
     ) -> Result<RoundResult, ClientError> {
         documents.sort_by_key(|document| document.manifest.case);
         self.deposit(&mut documents).await?;
-        let filed: Vec<_> = documents
-            .iter()
-            .map(|document| self.filed(document))
-            .collect::<Result<_, _>>()?;
+        let refused = self.register(documents).await?;
+        let waiting: usize = self.unconfirmed.iter().map(|one| one.documents.len()).sum();
         let mut result = RoundResult::default();
-        let refused = self.register(&filed).await?;
-        for document in documents {
-            match refused.get(&document.manifest.case) {
-                Some(why) => result
-                    .refused
-                    .push((document, SkipReason::Refused(why.clone()))),
-                None => result.stored.push(document),
-            }
+        if waiting >= CONFIRM_AT {
+            result = self.confirm().await?;
         }
-        let sources: Vec<_> = result.stored.iter().map(|stored| stored.source).collect();
+        result.refused.extend(refused);
+        Ok(result)
+    }
+
+    /// Confirms what is registered: it stands in the log with quorum, and the journal knows.
+    pub(super) async fn confirm(&mut self) -> Result<RoundResult, ClientError> {
+        let registered = std::mem::take(&mut self.unconfirmed);
+        let mutations: Vec<_> = registered
+            .iter()
+            .map(|one| (&one.committed, &one.mutation))
+            .collect();
+        self.vault.confirm(&mutations).await?;
+        let mut result = RoundResult::default();
+        for one in registered {
+            result.stored.extend(one.documents);
+        }
+        let sources = result.stored.iter().map(|stored| stored.source).collect();
         self.note(Stage::Stored, sources)?;
         Ok(result)
     }
@@ -190,28 +221,41 @@ impl Rounds<'_> {
     }
 
     /// Registers all at once; if the vault refuses, case by case, so that one closed case stops no other.
-    /// Gives the refused cases and why.
+    /// Gives what was refused and why.
     async fn register(
         &mut self,
-        documents: &[FiledDocument],
-    ) -> Result<HashMap<CaseId, String>, ClientError> {
-        let mut refused = HashMap::new();
-        let all: Vec<_> = documents.iter().collect();
-        let Err(failed) = self.submit(&all).await else {
-            return Ok(refused);
+        mut documents: Vec<SealedRevision>,
+    ) -> Result<Vec<(SealedRevision, SkipReason)>, ClientError> {
+        let failed = match self.commit(&documents).await {
+            Ok((committed, mutation)) => {
+                self.unconfirmed.push(Registered {
+                    committed,
+                    mutation,
+                    documents,
+                });
+                return Ok(Vec::new());
+            }
+            Err(failed) => failed,
         };
         if !is_refusal(&failed) {
             return Err(failed);
         }
-        for case in documents.chunk_by(|a, b| a.manifest().case == b.manifest().case) {
-            let Some(first) = case.first() else {
-                continue;
-            };
-            let case: Vec<_> = case.iter().collect();
-            match self.submit(&case).await {
-                Ok(()) => {}
+        let mut refused = Vec::new();
+        while let Some(first) = documents.first() {
+            let case = first.manifest.case;
+            let others = documents.partition_point(|document| document.manifest.case == case);
+            let rest = documents.split_off(others);
+            let documents_of_case = std::mem::replace(&mut documents, rest);
+            match self.commit(&documents_of_case).await {
+                Ok((committed, mutation)) => self.unconfirmed.push(Registered {
+                    committed,
+                    mutation,
+                    documents: documents_of_case,
+                }),
                 Err(failed) if is_refusal(&failed) => {
-                    refused.insert(first.manifest().case, failed.to_string());
+                    let why = SkipReason::Refused(failed.to_string());
+                    let all = documents_of_case.into_iter();
+                    refused.extend(all.map(|document| (document, why.clone())));
                 }
                 Err(failed) => return Err(failed),
             }
@@ -219,11 +263,20 @@ impl Rounds<'_> {
         Ok(refused)
     }
 
-    async fn submit(&mut self, documents: &[&FiledDocument]) -> Result<(), ClientError> {
-        let mutation = self.vault.batch_registration(documents)?;
-        let draft = batch_act(self.unit, documents);
+    async fn commit(
+        &self,
+        documents: &[SealedRevision],
+    ) -> Result<(Committed, Mutation), ClientError> {
+        let filed: Vec<_> = documents
+            .iter()
+            .map(|document| self.filed(document))
+            .collect::<Result<_, _>>()?;
+        let filed: Vec<_> = filed.iter().collect();
+        let mutation = self.vault.batch_registration(&filed)?;
+        let draft = batch_act(self.unit, &filed);
         let route = MutationRoute::Documents;
-        self.vault.submit(route, draft, &mutation).await.map(drop)
+        let committed = self.vault.commit(route, draft, &mutation).await?;
+        Ok((committed, mutation))
     }
 }
 

@@ -17,7 +17,7 @@ use super::cases::{FolderCases, as_reason};
 use super::journal::Journal;
 use super::journal_record::Stage;
 use super::progress::{ImportProgress, ImportReport};
-use super::round::{KnownDeposits, ROUND, Rounds};
+use super::round::{ROUND, RoundResult, Rounds};
 use super::scan::{CaseFolder, Skipped, list_case_folders};
 use super::seal::SealedRevision;
 use super::subjects::SubjectsMap;
@@ -73,12 +73,7 @@ impl Vault {
             ..ImportReport::default()
         };
         let mut run = Run {
-            rounds: Rounds {
-                vault: self,
-                journal: journal.clone(),
-                unit,
-                known: KnownDeposits::default(),
-            },
+            rounds: Rounds::new(self, journal.clone(), unit),
             progress,
             report,
             waiting: Vec::with_capacity(ROUND),
@@ -127,7 +122,7 @@ impl Run<'_> {
         let counting = (folders.clone(), Arc::clone(&self.progress));
         tokio::task::spawn_blocking(move || count_all(&counting.0, &counting.1));
         let (to_walker, walker_folders) = channel(2);
-        let (events, mut happened) = channel(ROUND);
+        let (events, mut happened) = channel(4 * ROUND);
         let mut workers = self.start(walker_folders, events, jobs);
         let fed = self.feed(&folders, cases, to_walker, &mut happened).await;
         let done = match fed {
@@ -221,7 +216,8 @@ impl Run<'_> {
         happened: &mut Receiver<Event<SealedRevision>>,
     ) -> Result<(), ClientError> {
         while self.take_one(happened).await? {}
-        self.round().await
+        self.round().await?;
+        self.confirm().await
     }
 
     /// Takes what happened next, or registers what waits when nothing happens for a while. False: all is done.
@@ -230,7 +226,11 @@ impl Run<'_> {
         happened: &mut Receiver<Event<SealedRevision>>,
     ) -> Result<bool, ClientError> {
         match tokio::time::timeout(ROUND_WAIT, happened.recv()).await {
-            Err(_) => self.round().await.map(|()| true),
+            Err(_) => {
+                self.round().await?;
+                self.confirm().await?;
+                Ok(true)
+            }
             Ok(None) => Ok(false),
             Ok(Some(event)) => {
                 self.take(event)?;
@@ -272,6 +272,17 @@ impl Run<'_> {
         }
         let documents = std::mem::replace(&mut self.waiting, Vec::with_capacity(ROUND));
         let result = self.rounds.run(documents).await?;
+        self.count(result);
+        Ok(())
+    }
+
+    async fn confirm(&mut self) -> Result<(), ClientError> {
+        let result = self.rounds.confirm().await?;
+        self.count(result);
+        Ok(())
+    }
+
+    fn count(&mut self, result: RoundResult) {
         self.progress.stored(result.stored.len() as u64);
         self.report.stored_files += result.stored.len() as u64;
         self.report.stored_bytes += result.stored.iter().map(|s| s.true_bytes).sum::<u64>();
@@ -279,6 +290,5 @@ impl Run<'_> {
             let path = document.path;
             self.skip(Skipped { path, reason });
         }
-        Ok(())
     }
 }
