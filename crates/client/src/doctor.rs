@@ -93,6 +93,11 @@ impl Vault {
                 )
             }),
         ));
+        let kept = self.check_access_log().await;
+        checks.push(Check::of(
+            "receipts",
+            kept.map(|()| "the access log still contains what proved your releases".into()),
+        ));
         checks.push(self.check_replay_from_start().await);
         checks.push(self.check_keys().await);
         checks.push(self.assurance_check());

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "tests"))]
 
+mod access_heads;
 mod act;
 pub mod assurance;
 mod cases;

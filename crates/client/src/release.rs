@@ -83,6 +83,7 @@ impl Vault {
         let hash = request.signed.hash();
         let (receipt, shares) = open_release(&answer.release, &gate, self.id(), &hash, &ephemeral)?;
         self.keep_receipt(&request, &answer)?;
+        self.pin_access_head(&answer.proofs)?;
         Ok(Released {
             receipt,
             shares,

@@ -68,7 +68,7 @@ impl Vault {
         })
     }
 
-    /// Logs in and replays the records log. Afterwards [`Self::directory`] is what a fresh quorum stands behind.
+    /// Logs in, replays the records log and checks that the access log kept what this profile was shown. Afterwards [`Self::directory`] is what a fresh quorum stands behind.
     pub async fn connect(&mut self) -> Result<(), ClientError> {
         self.resume_session().await?;
         match self.sync().await {
@@ -79,7 +79,8 @@ impl Vault {
             }
             other => other?,
         }
-        self.check_own_keys()
+        self.check_own_keys()?;
+        self.check_access_log().await
     }
 
     /// Fetches and replays what is new in the records log.

@@ -514,6 +514,43 @@ fn restore(office: &Office) {
 }
 
 #[test]
+fn e07_an_access_log_that_forgets_an_entry_is_noticed() {
+    let office = Office::open();
+    let document = office.put(b"letter");
+    let first = Mutex::new(None::<String>);
+    let forgets = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&forgets);
+    let proxy = office.lie(move |seen| {
+        let mut first = first.lock().unwrap();
+        if is_release(seen) && first.is_none() {
+            edit_answer(seen, |answer| {
+                let (_, checkpoint) = answer.proofs[0].split_once("\n\n").unwrap();
+                *first = Some(checkpoint.to_owned());
+            });
+        }
+        let lies = seen.path.ends_with("/checkpoints/access") && now.load(Ordering::SeqCst);
+        if lies {
+            seen.body = first.clone().unwrap().into_bytes();
+        }
+        lies
+    });
+    for name in ["1", "2"] {
+        let output = path(&office.stack, name);
+        let _ = office
+            .stack
+            .obhut("two", &Office::get(&document, &output))
+            .ok();
+    }
+    let _ = office.stack.obhut("two", &["case", "list"]).ok();
+    forgets.store(true, Ordering::SeqCst);
+    let said = office.stack.obhut("two", &["case", "list"]).fails_with(6);
+    assert!(
+        said.contains("access log") && proxy.lies_told() > 0,
+        "{said}"
+    );
+}
+
+#[test]
 fn f16_a_release_replayed_to_another_act_is_not_used() {
     let office = Office::open();
     let document = office.put(b"letter");

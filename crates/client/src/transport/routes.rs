@@ -6,6 +6,7 @@ use obhut_format::release::{ReleaseAnswer, ReleasedCase, SignedDepositKey, Signe
 use obhut_format::session::Login;
 use obhut_format::share::SignedDeposit;
 use obhut_format::{CaseId, Cbor, DeviceKid, Hash, PersonId, UnitId, VaultId};
+use obhut_log::tile::TilePath;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -14,6 +15,9 @@ use zeroize::Zeroizing;
 use super::encoding::{array_from_b64, bytes_to_b64, from_b64, to_b64};
 use super::endpoint::{Endpoint, Retry};
 use crate::ClientError;
+
+/// A hash tile has at most 256 hashes.
+const MAX_TILE_BYTES: usize = 256 * 32;
 
 /// Where a mutation goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +317,13 @@ impl Endpoint {
     pub async fn access_checkpoint(&self) -> Result<String, ClientError> {
         self.text(self.request(Method::GET, "/checkpoints/access"))
             .await
+    }
+
+    /// A tile of a log with this origin.
+    pub async fn tile(&self, origin: &str, tile: TilePath) -> Result<Vec<u8>, ClientError> {
+        let request = self.root_request(&format!("/tiles/{origin}/{tile}"));
+        let response = self.send(request, Retry::Idempotent).await?;
+        Ok(self.read_body(response, MAX_TILE_BYTES).await?.into())
     }
 
     /// True when the server says it is ready to work.
