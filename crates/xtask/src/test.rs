@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Server::start()?)
     };
     let mut tests = test_runner();
-    tests.args(scope(&arguments.rest));
+    tests.arg("--no-fail-fast").args(scope(&arguments.rest));
     let mut documentation = cargo();
     documentation.args(["test", "--quiet", "--workspace", "--doc"]);
     for command in [&mut tests, &mut documentation] {
