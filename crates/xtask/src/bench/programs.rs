@@ -25,19 +25,18 @@ pub(crate) struct Programs {
 impl Programs {
     /// Those in a folder laid out as cargo's, else newly built ones.
     pub(crate) fn find(given: Option<&Path>) -> Result<Self> {
-        let folder = match given {
-            Some(folder) => folder.to_owned(),
-            None => {
-                let packages = ["--package", "obhut-cli", "--package", "obhut-server"];
-                let mut build = cargo();
-                must(
-                    build
-                        .args(["build", "--quiet", "--release", "--bins"])
-                        .args(packages),
-                )?;
-                example("obhut-client", "release_speed")?;
-                folder()?
-            }
+        let folder = if let Some(given) = given {
+            given.to_owned()
+        } else {
+            let packages = ["--package", "obhut-cli", "--package", "obhut-server"];
+            let mut build = cargo();
+            must(
+                build
+                    .args(["build", "--quiet", "--release", "--bins"])
+                    .args(packages),
+            )?;
+            example("obhut-client", "release_speed")?;
+            folder()?
         };
         Ok(Self {
             client: folder.join("obhut"),
