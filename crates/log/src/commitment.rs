@@ -173,24 +173,39 @@ impl AccessCommitments {
         commitment: &Hash,
         openings: &[(Group, &Opening)],
     ) -> Result<(), LogError> {
-        if self.commitment() != *commitment {
+        verify_openings(
+            self.commitment(),
+            commitment,
+            openings,
+            |group| match group {
+                Group::A1 => Some(self.a1),
+                Group::A2 => Some(self.a2),
+                Group::D => Some(self.d),
+                Group::W => Some(self.w),
+                Group::R => Some(self.r),
+                Group::S | Group::P | Group::Q => None,
+            },
+        )
+    }
+}
+
+/// Compares C, then each opening with what its group committed to; `None` = no group of this kind of entry.
+fn verify_openings(
+    computed: Hash,
+    commitment: &Hash,
+    openings: &[(Group, &Opening)],
+    committed: impl Fn(Group) -> Option<Hash>,
+) -> Result<(), LogError> {
+    if computed != *commitment {
+        return Err(LogError::CommitmentMismatch);
+    }
+    for (group, opening) in openings {
+        let expected = committed(*group).ok_or(LogError::GroupMismatch)?;
+        if expected != opening_commitment(*group, opening) {
             return Err(LogError::CommitmentMismatch);
         }
-        for (group, opening) in openings {
-            let committed = match group {
-                Group::A1 => self.a1,
-                Group::A2 => self.a2,
-                Group::D => self.d,
-                Group::W => self.w,
-                Group::R => self.r,
-                Group::S | Group::P | Group::Q => return Err(LogError::GroupMismatch),
-            };
-            if committed != opening_commitment(*group, opening) {
-                return Err(LogError::CommitmentMismatch);
-            }
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The group commitments of a records entry.
@@ -214,20 +229,16 @@ impl RecordCommitments {
         commitment: &Hash,
         openings: &[(Group, &Opening)],
     ) -> Result<(), LogError> {
-        if self.commitment() != *commitment {
-            return Err(LogError::CommitmentMismatch);
-        }
-        for (group, opening) in openings {
-            let committed = match group {
-                Group::P => self.p,
-                Group::Q => self.q,
-                _ => return Err(LogError::GroupMismatch),
-            };
-            if committed != opening_commitment(*group, opening) {
-                return Err(LogError::CommitmentMismatch);
-            }
-        }
-        Ok(())
+        verify_openings(
+            self.commitment(),
+            commitment,
+            openings,
+            |group| match group {
+                Group::P => Some(self.p),
+                Group::Q => Some(self.q),
+                _ => None,
+            },
+        )
     }
 }
 
