@@ -17,6 +17,9 @@ pub enum SuiteError {
     /// Passphrase parameters below the compiled-in floor or above the ceiling.
     #[error("the passphrase parameters are outside the accepted range")]
     RefusedParams,
+    /// Parts of a split secret that do not go together, or a threshold that would not protect it.
+    #[error("the parts of the secret or their threshold are not acceptable")]
+    RefusedParts,
     /// More bytes or chunks than the construction allows.
     #[error("the input is longer than the construction allows")]
     TooLong,

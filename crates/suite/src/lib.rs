@@ -13,6 +13,7 @@ mod passphrase;
 mod seal;
 mod secret;
 mod sign;
+mod split;
 mod xwing;
 
 pub use chunk::{Backend, CHUNK, ChunkCipher, SEALED_CHUNK, TAG};
@@ -39,4 +40,5 @@ pub use secret::{Secret, SecretBytes};
 pub use sign::{
     HYBRID_PUBLIC_LEN, HYBRID_SIGNATURE_LEN, HybridPublic, HybridSignature, HybridSigner,
 };
+pub use split::{SecretPart, combine_parts, split_secret};
 pub use xwing::{ENCAPSULATION_LEN, Encapsulation, XWING_PUBLIC_LEN, XwingPublic, XwingSeed};
