@@ -7,6 +7,7 @@ macro_rules! step {
         Migration {
             version: $version,
             name: $name,
+            oldest: $version,
             sql: include_str!(concat!(
                 "../ddl/", $engine, "/", $version, "_", $name, ".sql"
             )),

@@ -54,6 +54,12 @@ pub struct InitArgs {
     /// Folder of the gatekeeper's storage key, outside the data folder and its backups [default: DATA-gate-key].
     #[arg(long, value_name = "DIR")]
     pub gate_keys: Option<PathBuf>,
+    /// PostgreSQL database instead of SQLite, such as postgres://obhut@db.agency.example/obhut; without a password.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// File with the URL of the PostgreSQL database, password included. The variable OBHUT_DATABASE_URL will do as well.
+    #[arg(long, value_name = "FILE", conflicts_with = "database")]
+    pub database_file: Option<PathBuf>,
     /// Where the server will listen. Loopback only: this version speaks plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8750")]
     pub listen: SocketAddr,
@@ -90,7 +96,7 @@ pub enum VaultCommand {
 /// `config …`.
 #[derive(Subcommand)]
 pub enum ConfigCommand {
-    /// Read the configuration and say whether it can work.
+    /// Read the configuration, try what it names, and say whether it can work. Changes nothing.
     Check {
         /// The data folder.
         #[arg(long)]

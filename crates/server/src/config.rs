@@ -7,6 +7,7 @@ use obhut_store::SessionLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::ServerError;
+use crate::database::{DatabaseConfig, GATE_DATABASE_VARIABLE, GATE_MIRROR_VARIABLE, Target};
 
 /// Name of the configuration file in the data folder.
 pub const CONFIG_FILE: &str = "obhut.toml";
@@ -50,22 +51,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where the tables lie.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DatabaseConfig {
-    /// The SQLite file.
-    pub file: PathBuf,
-}
-
-impl Default for DatabaseConfig {
-    fn default() -> Self {
-        Self {
-            file: PathBuf::from("db/vault.sqlite"),
-        }
-    }
-}
-
 /// Where capsules lie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -89,11 +74,27 @@ pub struct GateConfig {
     /// First store; it has its own, short backup window.
     #[serde(default = "default_gate_folder")]
     pub folder: PathBuf,
-    /// Second store (a SQLite file), written before a deposit is acknowledged; best on another disk. Left out: below `folder`.
+    /// First store, as the URL of a PostgreSQL database of its own. Left out: a SQLite file in `folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirror: Option<PathBuf>,
+    pub database: Option<Target>,
+    /// Second store (a SQLite file or a URL), written before a deposit is acknowledged; best on another disk. Left out: below
+    /// `folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Target>,
     /// Folder of the storage key. Must lie outside the data folder and its backups.
     pub keys: PathBuf,
+}
+
+impl GateConfig {
+    /// The first store, if it is not the SQLite file in `folder`.
+    pub fn find_database(&self) -> Option<Target> {
+        Target::from_environment(GATE_DATABASE_VARIABLE).or_else(|| self.database.clone())
+    }
+
+    /// The second store, if it is not the SQLite file below `folder`.
+    pub fn find_mirror(&self) -> Option<Target> {
+        Target::from_environment(GATE_MIRROR_VARIABLE).or_else(|| self.mirror.clone())
+    }
 }
 
 /// How long logins live.
@@ -186,6 +187,7 @@ impl Config {
             tiles: default_tiles(),
             gate: GateConfig {
                 folder: default_gate_folder(),
+                database: None,
                 mirror: None,
                 keys: gate_keys,
             },
@@ -216,9 +218,19 @@ impl Config {
         include_str!("obhut.toml.in")
             .replace("@LISTEN@", &quoted(self.listen.to_string()))
             .replace("@KEYS@", &quoted(self.gate.keys.display().to_string()))
+            .replace("@DATABASE@", &self.explained_database())
     }
 
-    /// All settings as TOML.
+    fn explained_database(&self) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        match (&self.database.url, &self.database.url_file) {
+            (Some(url), _) => format!("url = {}", quoted(url.expose())),
+            (None, Some(file)) => format!("url_file = {}", quoted(&file.to_string_lossy())),
+            (None, None) => "# url = \"postgres://obhut@db.agency.example/obhut\"".to_owned(),
+        }
+    }
+
+    /// All settings as TOML, without passwords.
     pub fn to_toml(&self) -> Result<String, ServerError> {
         toml::to_string(self).map_err(|error| ServerError::Config(error.to_string()))
     }
@@ -234,7 +246,9 @@ impl Config {
                     .to_owned(),
             ));
         }
+        self.check_databases()?;
         let positive = [
+            ("database.connections", u64::from(self.database.connections)),
             ("sessions.idle_minutes", self.sessions.idle_minutes),
             ("sessions.absolute_hours", self.sessions.absolute_hours),
             (
@@ -265,6 +279,42 @@ impl Config {
             Some((name, _)) => Err(ServerError::Config(format!("{name} must not be 0"))),
             None => Ok(()),
         }
+    }
+}
+
+impl Config {
+    /// Three sets of tables with names of their own: one database cannot hold two of them.
+    fn check_databases(&self) -> Result<(), ServerError> {
+        let places = [
+            ("gate.database", self.gate.find_database()),
+            ("gate.mirror", self.gate.find_mirror()),
+            (
+                "database.url",
+                Target::from_environment(crate::database::DATABASE_VARIABLE)
+                    .or_else(|| self.database.url.clone()),
+            ),
+        ];
+        for (number, (name, target)) in places.iter().enumerate() {
+            let others = places.iter().skip(number + 1);
+            let twin = target
+                .as_ref()
+                .and_then(|_| others.clone().find(|(_, other)| other == target));
+            if let Some((other, _)) = twin {
+                return Err(ServerError::Config(format!(
+                    "{name} and {other} name the same database; each needs one of its own"
+                )));
+            }
+        }
+        if self
+            .gate
+            .find_database()
+            .is_some_and(|target| !target.is_server())
+        {
+            return Err(ServerError::Config(
+                "gate.database must be the URL of a PostgreSQL database; the SQLite file lies in gate.folder".to_owned(),
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -337,7 +387,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains(" = "))
             .collect();
-        assert_eq!(known.len(), 19, "{known:?}");
+        assert_eq!(known.len(), 23, "{known:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use obhut_gate::Edge;
-use obhut_sql::{Db, Options};
+use obhut_sql::Db;
 use obhut_store::Store;
 use rustix::fs::FlockOperation;
 
@@ -43,17 +43,9 @@ impl Data {
     pub async fn open_with(folder: &Path, config: Config) -> Result<Self, ServerError> {
         let folder = std::path::absolute(folder).map_err(|e| ServerError::file(folder, e))?;
         let lock = lock(&folder)?;
-        let file = folder.join(&config.database.file);
-        let parts = [
-            file.parent().map(Path::to_owned),
-            Some(folder.join(&config.tiles)),
-        ];
-        for part in parts.into_iter().flatten() {
-            make_folder(&part)?;
-        }
+        make_folder(&folder.join(&config.tiles))?;
         make_folder(&folder.join(keys::KEYS_FOLDER))?;
-        let db = Db::open_sqlite(&file, &Options::default()).await;
-        let db = db.map_err(obhut_store::StoreError::from)?;
+        let db = config.database.open(&folder).await?;
         let gatekeeper = Gatekeeper::open(&folder, &config.gate, system_edge()?).await?;
         Ok(Self {
             store: Store::open(db.clone())

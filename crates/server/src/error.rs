@@ -14,6 +14,20 @@ pub enum ServerError {
     /// The configuration is wrong.
     #[error("the configuration is not usable: {0}")]
     Config(String),
+    /// The database cannot be opened.
+    #[error("the database {target} cannot be used")]
+    Database {
+        /// Which, without its password.
+        target: String,
+        /// Why.
+        source: obhut_sql::SqlError,
+    },
+    /// `init` on a database that holds vaults.
+    #[error(
+        "the database {0} holds vaults already: for a further server on it, copy obhut.toml and the keys folder of the first \
+         one; `obhut-server vault add` makes a further vault"
+    )]
+    DatabaseInUse(String),
     /// A file or folder cannot be used.
     #[error("{} cannot be used", path.display())]
     File {

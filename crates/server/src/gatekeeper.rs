@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ServerError;
 use crate::config;
+use crate::database::Target;
 use crate::logging::chain;
 
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -30,10 +31,9 @@ impl Gatekeeper {
         edge: Edge,
     ) -> Result<Self, ServerError> {
         let mut places = GateConfig::new(data.join(&config.folder), data, data.join(&config.keys));
-        places.mirror = config
-            .mirror
-            .as_ref()
-            .map(|file| data.join(file).to_string_lossy().into_owned());
+        let place = |target: Target| target.below(data).expose().to_owned();
+        places.database = config.find_database().map(place);
+        places.mirror = config.find_mirror().map(place);
         let gate = Gate::open(places, edge)
             .await
             .map_err(|error| ServerError::Gate(chain(&error)))?;

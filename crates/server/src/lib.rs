@@ -6,6 +6,7 @@ mod clock;
 pub mod command;
 pub mod config;
 mod data;
+pub mod database;
 mod error;
 mod gatekeeper;
 mod http;

@@ -31,7 +31,7 @@ fn run(args: Args) -> Result<String, ServerError> {
         } => block_on(command::add_vault(&data, &name, origin)),
         Command::Config {
             command: ConfigCommand::Check { data },
-        } => command::check_config(&data),
+        } => block_on(command::check_config(&data)),
         Command::Openapi => Ok(openapi_json()),
         Command::Problems => Ok(problems_markdown()),
     }

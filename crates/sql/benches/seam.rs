@@ -28,12 +28,14 @@ const TABLES: Schema = Schema {
     postgres: &[Migration {
         version: 1,
         name: "rows",
+        oldest: 1,
         sql: "CREATE TABLE rows (id BYTEA PRIMARY KEY, at BIGINT NOT NULL, size BIGINT NOT NULL,
               state TEXT NOT NULL, digest BYTEA NOT NULL, note TEXT)",
     }],
     sqlite: &[Migration {
         version: 1,
         name: "rows",
+        oldest: 1,
         sql: "CREATE TABLE rows (id BLOB NOT NULL PRIMARY KEY, at INTEGER NOT NULL,
               size INTEGER NOT NULL, state TEXT NOT NULL, digest BLOB NOT NULL, note TEXT) STRICT",
     }],

@@ -10,7 +10,7 @@ use sqlx::{PgPool, SqlitePool};
 use crate::batch::Texts;
 use crate::metrics::Metrics;
 use crate::tx::{Home, Session};
-use crate::{Counters, Options, Row, SqlError, Statement, Tx, open};
+use crate::{Counters, Inspection, Options, Row, SqlError, Statement, Tx, inspect, open};
 
 /// A database of either engine. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
@@ -147,6 +147,11 @@ impl Db {
     /// Counters by name since the database was opened.
     pub fn counters(&self) -> BTreeMap<&'static str, Counters> {
         self.0.metrics.snapshot()
+    }
+
+    /// What the server says about itself, for an operator.
+    pub async fn inspect(&self) -> Result<Inspection, SqlError> {
+        inspect::inspect(&self.0.pools).await
     }
 
     /// Empties SQLite's write-ahead log into the database file, so that overwritten content is

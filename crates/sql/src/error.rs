@@ -52,8 +52,12 @@ pub enum SqlError {
         /// The first number that is out of order.
         version: i64,
     },
-    /// The database was written by a newer version of the program.
-    #[error("the database has schema {found}, this program knows up to {known}")]
+    /// The database was written by a newer version of the program, and not in a way this one could
+    /// go along with.
+    #[error(
+        "the database has schema {found}, this program knows up to {known}; use a program of the \
+         version that brought the schema up to date, or restore the backup from before"
+    )]
     NewerSchema {
         /// The newest migration in the database.
         found: i64,
@@ -63,6 +67,12 @@ pub enum SqlError {
     /// `fetch_one` found no row.
     #[error("the statement gave no row")]
     NoRow,
+    /// PostgreSQL before version 15.
+    #[error("the server is PostgreSQL {found}; 15 is the oldest that will do")]
+    OldServer {
+        /// As the server calls itself.
+        found: String,
+    },
     /// The database can be read only: a read-only file or folder, a standby, or a write in `read`.
     #[error("the database is read-only")]
     ReadOnly(#[source] sqlx::Error),

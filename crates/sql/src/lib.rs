@@ -3,6 +3,7 @@
 mod batch;
 mod db;
 mod error;
+mod inspect;
 mod lock;
 mod metrics;
 mod migrate;
@@ -17,6 +18,7 @@ mod value;
 pub use batch::{Batch, Kind};
 pub use db::{Db, Engine};
 pub use error::SqlError;
+pub use inspect::Inspection;
 pub use lock::Lock;
 pub use metrics::Counters;
 pub use migrate::{Migration, Schema};

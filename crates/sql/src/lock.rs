@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -24,7 +25,12 @@ enum Held {
 }
 
 impl Lock {
-    /// Whether the lock is still held. Asks the server on PostgreSQL.
+    /// A holder that has not asked [`Lock::is_held`] for so long, because it hangs or the network is
+    /// cut, has lost the lock; not before. On SQLite only the end of its process takes a lock away.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Whether the lock is still held. Asks the server on PostgreSQL, which lets go of a lock whose
+    /// holder has not asked for [`Lock::PATIENCE`].
     pub async fn is_held(&mut self) -> bool {
         match &mut self.0 {
             Held::File(_) => true,
@@ -44,7 +50,17 @@ impl Db {
                     .fetch_one(&mut connection)
                     .await?;
                 let taken: bool = row.try_get(0)?;
-                Ok(taken.then(|| Lock(Held::Postgres(connection))))
+                if !taken {
+                    // A failure to say goodbye changes nothing.
+                    let _ = connection.close().await;
+                    return Ok(None);
+                }
+                let limit = format!("{}ms", Lock::PATIENCE.as_millis());
+                sqlx::query("SELECT set_config('idle_session_timeout', $1, false)")
+                    .bind(limit)
+                    .execute(&mut connection)
+                    .await?;
+                Ok(Some(Lock(Held::Postgres(connection))))
             }
             Pools::Sqlite { path, .. } => try_lock_file(path, key),
         }

@@ -15,6 +15,10 @@ pub struct Migration {
     pub version: i64,
     /// A word for people, such as the file's name.
     pub name: &'static str,
+    /// The oldest schema whose programs still work once this step is applied; its own number when
+    /// none does. A step that only adds tables, or columns with a default, names the one before, so
+    /// that servers of two versions can work side by side during an upgrade.
+    pub oldest: i64,
     /// The DDL, one or more statements.
     pub sql: &'static str,
 }
@@ -35,9 +39,27 @@ const CREATE: &str = "\
         checksum TEXT NOT NULL
     )";
 
+const CREATE_COMPATIBILITY: &str = "\
+    CREATE TABLE IF NOT EXISTS schema_compatibility (
+        version BIGINT PRIMARY KEY,
+        oldest BIGINT NOT NULL
+    )";
+
 const APPLIED: &str = "SELECT version, checksum FROM schema_migrations ORDER BY version";
 
 const RECORD: &str = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
+
+const RECORD_COMPATIBILITY: &str =
+    "INSERT INTO schema_compatibility (version, oldest) VALUES ($1, $2)";
+
+const OLDEST: &str =
+    "SELECT COALESCE(MAX(oldest), 0) AS oldest FROM schema_compatibility WHERE version > $1";
+
+const HAS_TABLES_POSTGRES: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS tables FROM pg_class \
+    WHERE oid IN (to_regclass('schema_migrations'), to_regclass('schema_compatibility'))";
+
+const HAS_TABLES_SQLITE: &str = "SELECT COUNT(*) AS tables FROM sqlite_master \
+    WHERE name IN ('schema_migrations', 'schema_compatibility')";
 
 /// Any fixed number; two servers that start at once must use the same.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(5430221764881)";
@@ -45,7 +67,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(5430221764881)";
 impl Db {
     /// Brings the schema up to date in one transaction and tells how many steps were applied.
     ///
-    /// Refuses a database of a newer program and one whose applied steps read differently.
+    /// Refuses a database whose applied steps read differently, and one of a newer program, unless
+    /// its further steps say that programs of this schema still work on it.
     pub async fn migrate(&self, schema: &Schema) -> Result<usize, SqlError> {
         check_order(schema)?;
         let steps = match self.engine() {
@@ -71,6 +94,25 @@ impl Db {
         }
     }
 
+    /// Tells how many steps [`Db::migrate`] would apply, without applying any, and refuses what it
+    /// would refuse.
+    pub async fn pending_migrations(&self, schema: &Schema) -> Result<usize, SqlError> {
+        check_order(schema)?;
+        let (steps, tables) = match self.engine() {
+            Engine::Postgres => (schema.postgres, HAS_TABLES_POSTGRES),
+            Engine::Sqlite => (schema.sqlite, HAS_TABLES_SQLITE),
+        };
+        self.read("pending_migrations", async |mut tx| {
+            let found: i64 = sql(tables).fetch_one(&mut tx).await?.column("tables")?;
+            if found < 2 {
+                return Ok(steps.len());
+            }
+            let done = count_applied(&mut tx, steps).await?;
+            Ok(steps.len().saturating_sub(done))
+        })
+        .await
+    }
+
     /// Read committed, because what another server applied while this one waited for the lock
     /// must be seen.
     async fn begin_migration(&self) -> Result<Session, SqlError> {
@@ -92,19 +134,8 @@ async fn apply(tx: &mut Tx, engine: Engine, steps: &[Migration]) -> Result<usize
         sql(LOCK).execute(tx).await?;
     }
     sql(CREATE).execute(tx).await?;
-    let mut done = 0;
-    for row in sql(APPLIED).fetch_all(tx).await? {
-        let version: i64 = row.column("version")?;
-        let Some(step) = steps.get(done) else {
-            let known = steps.last().map_or(0, |step| step.version);
-            let found = version;
-            return Err(SqlError::NewerSchema { found, known });
-        };
-        if version != step.version || row.column::<String>("checksum")? != checksum(step) {
-            return Err(SqlError::MigrationChanged { version });
-        }
-        done += 1;
-    }
+    sql(CREATE_COMPATIBILITY).execute(tx).await?;
+    let done = count_applied(tx, steps).await?;
     let new = steps.get(done..).unwrap_or_default();
     for step in new {
         tx.run_script(step.sql).await?;
@@ -114,8 +145,37 @@ async fn apply(tx: &mut Tx, engine: Engine, steps: &[Migration]) -> Result<usize
             .bind(checksum(step))
             .execute(tx)
             .await?;
+        sql(RECORD_COMPATIBILITY)
+            .bind(step.version)
+            .bind(step.oldest)
+            .execute(tx)
+            .await?;
     }
     Ok(new.len())
+}
+
+/// Compares what was applied with what is known here.
+async fn count_applied(tx: &mut Tx, steps: &[Migration]) -> Result<usize, SqlError> {
+    let known = steps.last().map_or(0, |step| step.version);
+    let mut done = 0;
+    for row in sql(APPLIED).fetch_all(tx).await? {
+        let version: i64 = row.column("version")?;
+        let Some(step) = steps.get(done) else {
+            let oldest = sql(OLDEST).bind(known).fetch_one(tx).await?;
+            let oldest: i64 = oldest.column("oldest")?;
+            // Steps of a program from before this table name nothing.
+            if oldest == 0 || oldest > known {
+                let found = version;
+                return Err(SqlError::NewerSchema { found, known });
+            }
+            break;
+        };
+        if version != step.version || row.column::<String>("checksum")? != checksum(step) {
+            return Err(SqlError::MigrationChanged { version });
+        }
+        done += 1;
+    }
+    Ok(done)
 }
 
 fn check_order(schema: &Schema) -> Result<(), SqlError> {
@@ -124,7 +184,10 @@ fn check_order(schema: &Schema) -> Result<(), SqlError> {
     for index in 0..longer {
         version += 1;
         let alike = match (schema.postgres.get(index), schema.sqlite.get(index)) {
-            (Some(a), Some(b)) => a.version == version && b.version == version && a.name == b.name,
+            (Some(a), Some(b)) => {
+                let named = (a.version, a.name, a.oldest) == (version, b.name, b.oldest);
+                named && b.version == version && (1..=version).contains(&a.oldest)
+            }
             _ => false,
         };
         if !alike {

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -48,7 +49,11 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 pub(crate) async fn postgres(url: &str, options: &Options) -> Result<Pools, SqlError> {
     let connect = PgConnectOptions::from_str(url)?
         .statement_cache_capacity(options.statement_cache)
+        .application_name("obhut")
+        // A process that stands still must not hold the rows of its transaction for ever.
+        .options([("idle_in_transaction_session_timeout", "10s")])
         .disable_statement_logging();
+    let connect = demand_tls(connect);
     let pool = PgPoolOptions::new()
         .max_connections(options.postgres_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -63,7 +68,37 @@ pub(crate) async fn postgres(url: &str, options: &Options) -> Result<Pools, SqlE
         })
         .connect_with(connect)
         .await?;
+    refuse_old(&pool).await?;
     Ok(Pools::Postgres(pool))
+}
+
+/// "TLS if the server offers it" protects from nobody in the path: away from this machine the
+/// server's certificate is checked unless the URL says otherwise in plain words.
+fn demand_tls(connect: PgConnectOptions) -> PgConnectOptions {
+    let host = connect.get_host().trim_matches(['[', ']']);
+    let here = connect.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let vague = matches!(connect.get_ssl_mode(), PgSslMode::Allow | PgSslMode::Prefer);
+    if vague && !here {
+        connect.ssl_mode(PgSslMode::VerifyFull)
+    } else {
+        connect
+    }
+}
+
+/// The oldest PostgreSQL that is tested, as the server counts versions.
+const OLDEST_POSTGRES: i32 = 150_000;
+
+async fn refuse_old(pool: &PgPool) -> Result<(), SqlError> {
+    let text = "SELECT CAST(current_setting('server_version_num') AS INTEGER), \
+        current_setting('server_version')";
+    let (number, found): (i32, String) = sqlx::query_as(text).fetch_one(pool).await?;
+    if number < OLDEST_POSTGRES {
+        return Err(SqlError::OldServer { found });
+    }
+    Ok(())
 }
 
 pub(crate) async fn sqlite(path: &Path, options: &Options) -> Result<Pools, SqlError> {
@@ -128,5 +163,27 @@ fn make_private(path: &Path) -> io::Result<()> {
             Ok(())
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn mode(url: &str) -> PgSslMode {
+        demand_tls(PgConnectOptions::from_str(url).unwrap()).get_ssl_mode()
+    }
+
+    #[test]
+    fn checks_the_certificate_of_a_database_elsewhere_unless_told_otherwise() {
+        let checked = |url| matches!(mode(url), PgSslMode::VerifyFull);
+        assert!(checked("postgres://o@db.agency.example/o"));
+        assert!(checked("postgres://o@192.0.2.1/o?sslmode=prefer"));
+        assert!(!checked("postgres://o@127.0.0.1/o"));
+        assert!(!checked("postgres://o@[::1]/o"));
+        assert!(!checked("postgres://o@localhost/o?host=/run/postgresql"));
+        let told = mode("postgres://o@db.agency.example/o?sslmode=disable");
+        assert!(matches!(told, PgSslMode::Disable));
     }
 }

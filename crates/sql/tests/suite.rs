@@ -8,6 +8,7 @@ use obhut_sql::{Batch, Db, Engine, Kind, Migration, Options, Schema, SqlError, V
 const POSTGRES: &[Migration] = &[Migration {
     version: 1,
     name: "tables",
+    oldest: 1,
     sql: "
         CREATE TABLE owners (id BIGINT PRIMARY KEY);
         CREATE TABLE items (
@@ -28,6 +29,7 @@ const POSTGRES: &[Migration] = &[Migration {
 const SQLITE: &[Migration] = &[Migration {
     version: 1,
     name: "tables",
+    oldest: 1,
     sql: "
         CREATE TABLE owners (id INTEGER PRIMARY KEY) STRICT;
         CREATE TABLE items (
@@ -429,10 +431,50 @@ async fn refuses_a_newer_schema(test: &TestDb) {
     ));
 }
 
+async fn goes_along_with_a_newer_schema_that_says_so(test: &TestDb) {
+    const ADDED: Migration = Migration {
+        version: 2,
+        name: "added",
+        oldest: 1,
+        sql: "CREATE TABLE added (id INTEGER PRIMARY KEY)",
+    };
+    const BROKEN: Migration = Migration {
+        version: 3,
+        name: "broken",
+        oldest: 2,
+        sql: "CREATE TABLE further (id INTEGER PRIMARY KEY)",
+    };
+    let with = |more: &[Migration]| Schema {
+        postgres: [POSTGRES, more].concat().leak(),
+        sqlite: [SQLITE, more].concat().leak(),
+    };
+    let db = &test.db;
+    let newer = with(&[ADDED]);
+    assert_eq!(db.pending_migrations(&newer).await.unwrap(), 1);
+    assert_eq!(db.migrate(&newer).await.unwrap(), 1);
+    assert_eq!(db.pending_migrations(&newer).await.unwrap(), 0);
+    // The version before goes on, and does not apply anything.
+    assert_eq!(db.migrate(&TABLES).await.unwrap(), 0);
+    assert_eq!(db.pending_migrations(&TABLES).await.unwrap(), 0);
+    assert_eq!(db.migrate(&with(&[ADDED, BROKEN])).await.unwrap(), 1);
+    for refused in [
+        db.migrate(&TABLES).await,
+        db.pending_migrations(&TABLES).await,
+    ] {
+        assert!(
+            matches!(refused, Err(SqlError::NewerSchema { known: 1, .. })),
+            "{refused:?}"
+        );
+    }
+    // The one in between still does.
+    assert_eq!(db.migrate(&newer).await.unwrap(), 0);
+}
+
 async fn refuses_a_changed_migration(test: &TestDb) {
     const CHANGED: &[Migration] = &[Migration {
         version: 1,
         name: "tables",
+        oldest: 1,
         sql: "SELECT 1",
     }];
     let result = test
@@ -466,6 +508,7 @@ async fn a_failing_migration_changes_nothing(test: &TestDb) {
     const BROKEN: Migration = Migration {
         version: 2,
         name: "broken",
+        oldest: 2,
         sql: "CREATE TABLE fresh (id BIGINT PRIMARY KEY); INSERT INTO missing VALUES (1);",
     };
     let postgres: &'static [Migration] = vec![POSTGRES[0], BROKEN].leak();
@@ -485,6 +528,7 @@ async fn servers_that_start_at_once_migrate_once(test: &TestDb) {
     const SECOND: Migration = Migration {
         version: 2,
         name: "fresh",
+        oldest: 2,
         sql: "CREATE TABLE fresh (id INTEGER PRIMARY KEY)",
     };
     let postgres: &'static [Migration] = vec![POSTGRES[0], SECOND].leak();
@@ -575,6 +619,7 @@ both! {
     concurrent_increments_are_all_counted
     counts_calls_and_failures_by_name
     migrates_once
+    goes_along_with_a_newer_schema_that_says_so
     refuses_a_newer_schema
     refuses_a_changed_migration
     refuses_lists_that_differ

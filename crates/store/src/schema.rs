@@ -7,11 +7,13 @@ pub(crate) const SCHEMA: Schema = Schema {
     postgres: &[Migration {
         version: 1,
         name: "vault",
+        oldest: 1,
         sql: include_str!("../schema/postgres/0001_vault.sql"),
     }],
     sqlite: &[Migration {
         version: 1,
         name: "vault",
+        oldest: 1,
         sql: include_str!("../schema/sqlite/0001_vault.sql"),
     }],
 };

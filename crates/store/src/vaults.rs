@@ -102,6 +102,12 @@ impl Store {
         })
     }
 
+    /// How many steps [`Store::open`] would apply to the schema; refuses what it would refuse, and
+    /// changes nothing.
+    pub async fn pending_migrations(db: &Db) -> Result<usize, StoreError> {
+        Ok(db.pending_migrations(&SCHEMA).await?)
+    }
+
     /// Other limits for the sessions of vaults that are opened from now on.
     #[must_use]
     pub fn with_session_limits(mut self, sessions: SessionLimits) -> Self {

@@ -9,6 +9,7 @@
 )]
 
 mod agency;
+mod databases;
 mod lying;
 mod machine;
 mod stack;
@@ -16,6 +17,7 @@ mod stack;
 pub use agency::{
     Agency, CLASS, REASON, copy_folder, files_below, letter_code, random_bytes, text,
 };
+pub use databases::Databases;
 pub use lying::{LyingProxy, Seen};
 pub use machine::{SmallDisk, shift_clock};
 pub use stack::{Run, Stack, run};

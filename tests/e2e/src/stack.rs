@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
+use crate::Databases;
+
 /// A running vault. Killed and removed when dropped.
 pub struct Stack {
     folder: TempDir,
@@ -12,6 +14,8 @@ pub struct Stack {
     /// How the server is started: which binary, as whom, with which clock.
     manner: Manner,
     server: Option<Child>,
+    /// Dropped after the server.
+    databases: Option<Databases>,
     /// Address of the server.
     pub url: String,
     /// What `obhut-server init` printed as the bootstrap code.
@@ -75,20 +79,33 @@ impl Stack {
     pub fn start() -> Self {
         let folder = temporary();
         let data = folder.path().join("vault");
-        Self::initialise(folder, data)
+        Self::initialise(folder, data, None)
+    }
+
+    /// As [`Stack::start`], with all tables in PostgreSQL; `None` where there is no server for tests.
+    pub fn start_on_postgres() -> Option<Self> {
+        let databases = Databases::make()?;
+        let folder = temporary();
+        let data = folder.path().join("vault");
+        Some(Self::initialise(folder, data, Some(databases)))
     }
 
     /// As [`Stack::start`] with the data in this folder, which must not exist.
     pub fn start_in(data: &Path) -> Self {
-        Self::initialise(temporary(), data.to_owned())
+        Self::initialise(temporary(), data.to_owned(), None)
     }
 
-    fn initialise(folder: TempDir, data: PathBuf) -> Self {
-        let init = Command::new(binary("obhut-server"))
-            .args(["init", "--name", "Test Agency", "--data"])
-            .arg(&data)
-            .output()
-            .unwrap();
+    fn initialise(folder: TempDir, data: PathBuf, databases: Option<Databases>) -> Self {
+        let mut init = Command::new(binary("obhut-server"));
+        init.args(["init", "--name", "Test Agency", "--data"])
+            .arg(&data);
+        if let Some(databases) = &databases {
+            let url = folder.path().join("database-url");
+            std::fs::write(&url, databases.vault()).unwrap();
+            init.arg("--database-file").arg(url);
+            init.envs(gate_variables(databases));
+        }
+        let init = init.output().unwrap();
         let text = String::from_utf8_lossy(&init.stdout).into_owned();
         assert!(
             init.status.success(),
@@ -106,6 +123,7 @@ impl Stack {
             data,
             manner,
             server: None,
+            databases,
             url: String::new(),
             code,
         };
@@ -157,6 +175,9 @@ impl Stack {
             .args(["serve", "--listen", listen, "--data"])
             .arg(&self.data)
             .stdin(Stdio::null());
+        if let Some(databases) = &self.databases {
+            command.envs(gate_variables(databases));
+        }
         if let Some(uid) = self.manner.uid {
             command.uid(uid).gid(uid);
         }
@@ -237,6 +258,22 @@ impl Stack {
         command
     }
 
+    /// Runs `obhut-server` with these arguments and the data folder.
+    pub fn server(&self, args: &[&str]) -> Run {
+        let data = self.data.to_str().unwrap();
+        self.bare_server(&[args, &["--data", data]].concat())
+    }
+
+    /// Runs `obhut-server` with these arguments.
+    pub fn bare_server(&self, args: &[&str]) -> Run {
+        let mut command = Command::new(binary("obhut-server"));
+        command.args(args);
+        if let Some(databases) = &self.databases {
+            command.envs(gate_variables(databases));
+        }
+        run(&mut command)
+    }
+
     /// Runs an `obhut` command of a profile to its end.
     pub fn obhut(&self, profile: &str, args: &[&str]) -> Run {
         run(&mut self.command(profile, args))
@@ -247,6 +284,14 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// How a server is told where the gatekeeper's stores are.
+fn gate_variables(databases: &Databases) -> [(&'static str, &str); 2] {
+    [
+        ("OBHUT_GATE_DATABASE_URL", databases.gate()),
+        ("OBHUT_GATE_MIRROR_URL", databases.mirror()),
+    ]
 }
 
 fn temporary() -> TempDir {

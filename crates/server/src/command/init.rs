@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use obhut_store::Store;
+
 use super::add_vault::{announce, check_texts, make_vault};
 use crate::ServerError;
 use crate::args::InitArgs;
 use crate::config::{CONFIG_FILE, Config};
 use crate::data::Data;
+use crate::database::Target;
 use crate::keys::{create_file, make_folder};
 
 /// Makes a data folder with a first vault. The configuration is written first, so that whatever fails later is mended
@@ -21,8 +24,25 @@ pub async fn init(args: InitArgs) -> Result<String, ServerError> {
         }
         None => default_gate_keys(data)?,
     };
-    let config = Config::new(args.listen, keys);
+    let mut config = Config::new(args.listen, keys);
+    config.database.url = args.database.as_deref().map(Target::new);
+    if config
+        .database
+        .url
+        .as_ref()
+        .is_some_and(Target::has_password)
+    {
+        return Err(ServerError::Config(
+            "a password on the command line is seen by everybody on this machine: put the URL into a file for --database-file"
+                .to_owned(),
+        ));
+    }
+    if let Some(file) = &args.database_file {
+        let file = std::path::absolute(file).map_err(|error| ServerError::file(file, error))?;
+        config.database.url_file = Some(file);
+    }
     config.check(data)?;
+    try_server(&config, data).await?;
     make_folder(data)?;
     create_file(&data.join(CONFIG_FILE), config.explained().as_bytes())?;
     let open = Data::open_with(data, config).await?;
@@ -30,6 +50,22 @@ pub async fn init(args: InitArgs) -> Result<String, ServerError> {
     let listen = open.config.listen;
     open.close().await;
     Ok(announce(data, &args.name, &made, listen))
+}
+
+/// A database elsewhere is tried before anything is made here, and must not hold vaults.
+async fn try_server(config: &Config, data: &Path) -> Result<(), ServerError> {
+    let (target, _) = config.database.find(data)?;
+    if !target.is_server() {
+        return Ok(());
+    }
+    let db = config.database.open(data).await?;
+    let store = Store::open(db.clone()).await?;
+    let used = !store.vaults().await?.is_empty();
+    db.close().await;
+    if used {
+        return Err(ServerError::DatabaseInUse(target.to_string()));
+    }
+    Ok(())
 }
 
 fn refuse_used(data: &Path) -> Result<(), ServerError> {

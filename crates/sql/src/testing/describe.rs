@@ -19,7 +19,7 @@ const SQLITE_UNIQUE: &str = r"
 const SQLITE_LOOSE: &str = r"
     SELECT name AS tab FROM pragma_table_list
     WHERE type = 'table' AND strict = 0 AND schema = 'main'
-        AND name NOT LIKE 'sqlite_%' AND name <> 'schema_migrations'";
+        AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'schema\_%' ESCAPE '\'";
 
 const POSTGRES_COLUMNS: &str = r"
     SELECT c.relname AS tab, a.attname AS col, format_type(a.atttypid, NULL) AS kind,

@@ -133,7 +133,7 @@ async fn columns(db: &Db) -> Vec<(String, String, String, bool)> {
                 row.column("fixed").unwrap(),
             )
         })
-        .filter(|column: &(String, String, String, bool)| column.0 != "schema_migrations")
+        .filter(|column: &(String, String, String, bool)| !column.0.starts_with("schema_"))
         .collect();
     columns.sort();
     columns
