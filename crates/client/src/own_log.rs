@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use obhut_crypto::{Lambda, unwrap_lambda};
-use obhut_format::act::ActKind;
+use obhut_format::act::{Act, ActKind};
 use obhut_format::card::Assurance;
 use obhut_format::context::sha256;
 use obhut_format::entry::{ClosePayload, LeafType, Outcome};
@@ -59,7 +59,7 @@ pub struct OwnEntry {
     pub index: u64,
     /// When, milliseconds since 1970 UTC.
     pub time_ms: u64,
-    /// What it says; none where it was sealed before this person had keys.
+    /// What it says; none where it was sealed before this person had the keys they have now.
     pub view: Option<SubjectEntry>,
     /// How it ended; none: requested, no outcome recorded.
     pub outcome: Option<Outcome>,
@@ -78,8 +78,8 @@ record! {
 }
 
 impl Vault {
-    /// Reads the entries about this profile's person and checks that no entry between the first and the
-    /// newest was left out, changed or moved. The reading is an entry itself.
+    /// Reads the entries about this profile's person and checks that none up to this reading, which is an
+    /// entry itself, was left out, changed, moved or closed to its subject.
     pub async fn read_own_log(&mut self) -> Result<OwnLog, ClientError> {
         let keys = self.endpoint().own_keys().await?;
         let lambda = self.own_lambda(&keys)?;
@@ -93,9 +93,11 @@ impl Vault {
         let request = self.act_signer()?.sign(draft, None, None);
         let answers = self.endpoint().log_entries(&request).await?;
         let mut seen = self.load_seen()?;
+        let act = Act::from_bytes(&request.signed.act.0)?;
         let reader = LabelReader {
             person: self.person(),
             kid: self.unlocked().kid(),
+            keys_since_ms: self.own_keys_since_ms()?,
             seed: self.unlocked().identity.xwing(),
             // EXPOSE: into the labels of one's own entries.
             lambda: lambda.secret().expose(),
@@ -106,11 +108,17 @@ impl Vault {
             let quorum = self.directory().access_quorum(&answer.origin)?;
             let known = seen.get(&answer.origin).copied();
             let read = reader.read(answer, &quorum, known)?;
+            if answer.origin == act.shard {
+                read.require_reading(&request.reason_salt)?;
+            }
             seen.insert(answer.origin.clone(), read.head);
             entries.extend(read.entries);
             shards.push(read.shard);
         }
         let missing = |origin: &String| !answers.iter().any(|answer| answer.origin == *origin);
+        if missing(&act.shard) {
+            return Err(lacks_reading());
+        }
         let origins = self.directory().shards().map(|shard| shard.origin.clone());
         let missing_shards = origins.filter(missing).collect();
         self.save_seen(&seen)?;
@@ -121,6 +129,15 @@ impl Vault {
             missing_shards,
             assurance: self.card().assurance,
         })
+    }
+
+    /// Since when entries are sealed to the keys this profile holds, milliseconds since 1970 UTC.
+    fn own_keys_since_ms(&self) -> Result<u64, ClientError> {
+        let person = self.directory().person(self.person());
+        let key = person.and_then(|person| person.find_key(self.unlocked().kid()));
+        let unknown =
+            || ClientError::integrity("the records log does not know this profile's keys");
+        Ok(key.ok_or_else(unknown)?.since_us / 1_000)
     }
 
     /// λ as sealed to this person; it must be the one the records log commits to.
@@ -166,6 +183,8 @@ impl Vault {
 struct LabelReader<'a> {
     person: PersonId,
     kid: Kid,
+    /// Entries after this moment are sealed to these keys.
+    keys_since_ms: u64,
     seed: &'a XwingSeed,
     lambda: &'a [u8; 32],
     now_s: u64,
@@ -175,6 +194,24 @@ struct ShardRead {
     entries: Vec<OwnEntry>,
     shard: ReadShard,
     head: ChainHead,
+}
+
+impl ShardRead {
+    /// The entry of this very reading must be there: a chain cut before it would pass for a whole one.
+    fn require_reading(&self, salt: &[u8; 32]) -> Result<(), ClientError> {
+        let mut views = self.entries.iter().filter_map(|entry| entry.view.as_ref());
+        if views.any(|view| view.reason_salt == *salt) {
+            Ok(())
+        } else {
+            Err(lacks_reading())
+        }
+    }
+}
+
+fn lacks_reading() -> ClientError {
+    ClientError::integrity(
+        "the entries about you do not include this reading of them: the newest ones are kept back",
+    )
 }
 
 impl LabelReader<'_> {
@@ -254,7 +291,8 @@ impl LabelReader<'_> {
         Ok(())
     }
 
-    /// What the entry says. One with a wrap for this person that does not open is an alarm; one without is old.
+    /// What the entry says. One of a time when the reader had these keys MUST open; an older one may have been
+    /// sealed to nobody, or to an invitation that was replaced.
     fn open(
         &self,
         answer: &AccessLogAnswer,
@@ -275,6 +313,12 @@ impl LabelReader<'_> {
                 ));
             }
             return Ok(Some(opened));
+        }
+        if core.time_ms > self.keys_since_ms {
+            return Err(ClientError::integrity(format!(
+                "entry {} of {} is about you and closed to you: the vault keeps its key back",
+                page.index, answer.origin
+            )));
         }
         Ok(None)
     }

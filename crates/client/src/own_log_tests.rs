@@ -23,6 +23,7 @@ struct World {
     log_key: LogKey,
     today: DayKey,
     chain: ChainHead,
+    keys_since_ms: u64,
     pages: Vec<(AccessEntryPage, Leaf)>,
 }
 
@@ -39,6 +40,7 @@ impl World {
             log_key,
             today,
             chain: ChainHead::start(ORIGIN, &label()),
+            keys_since_ms: DAY * DAY_MS - 1,
             pages: Vec::new(),
         }
     }
@@ -136,6 +138,7 @@ impl World {
         let reader = LabelReader {
             person: ME,
             kid: self.kid(),
+            keys_since_ms: self.keys_since_ms,
             seed: &self.keys.xwing,
             lambda: &LAMBDA,
             now_s: NOW_S,
@@ -207,8 +210,9 @@ fn draft(subject: PersonId) -> EntryDraft {
 }
 
 #[test]
-fn opens_entries_with_their_outcomes_and_names_those_without_a_key() {
+fn opens_entries_with_their_outcomes_and_names_those_from_before_the_reader_had_keys() {
     let mut world = World::new();
+    world.keys_since_ms = DAY * DAY_MS;
     world.opened().without_wrap().closed(0);
     let read = world.read(&world.answer(), None).unwrap();
     assert_eq!(read.shard.count, 3);
@@ -217,6 +221,31 @@ fn opens_entries_with_their_outcomes_and_names_those_without_a_key() {
     assert_eq!(first.reason.purpose, "Test purpose");
     assert_eq!(read.entries[0].outcome, Some(Outcome::Done));
     assert!(read.entries[1].view.is_none() && read.entries[1].outcome.is_none());
+}
+
+#[test]
+fn e07_an_entry_without_a_key_from_a_time_when_the_reader_had_keys_is_an_alarm() {
+    let mut world = World::new();
+    world.opened().without_wrap();
+    let refused = world.read(&world.answer(), None).err().unwrap();
+    assert!(
+        refused.to_string().contains("keeps its key back"),
+        "{refused}"
+    );
+    let mut keyless = World::new();
+    keyless.opened();
+    let mut answer = keyless.answer();
+    answer.log_keys.clear();
+    assert!(keyless.read(&answer, None).is_err());
+}
+
+#[test]
+fn e07_a_log_that_ends_before_its_own_reading_is_an_alarm() {
+    let mut world = World::new();
+    world.opened();
+    let read = world.read(&world.answer(), None).unwrap();
+    assert!(read.require_reading(&[5; 32]).is_ok());
+    assert!(read.require_reading(&[6; 32]).is_err());
 }
 
 #[test]
@@ -260,6 +289,7 @@ fn a_log_that_is_shorter_or_other_than_what_was_seen_before_is_an_alarm() {
     shorter.opened();
     assert!(shorter.read(&shorter.answer(), Some(seen)).is_err());
     let mut other = World::new();
+    other.keys_since_ms = DAY * DAY_MS;
     other.without_wrap().opened().opened();
     assert!(other.read(&other.answer(), Some(seen)).is_err());
 }

@@ -199,6 +199,8 @@ pub struct SubjectEntry {
     pub a1: GroupA1,
     /// Why.
     pub reason: Reason,
+    /// The random salt the acting client committed to its reason under: it knows its own acts by it.
+    pub reason_salt: Salt,
     /// Retention class of the case.
     pub class: Option<ClassCode>,
     /// When, milliseconds since 1970 UTC.
@@ -235,6 +237,7 @@ pub fn open_as_subject(
     Ok(SubjectEntry {
         a1: parse(&view.a1)?,
         reason: parse(&view.w)?,
+        reason_salt: view.w.salt,
         class: view.class,
         time_ms: view.time_ms,
         subject: parse::<SubjectLine>(&wrap.line)?.person,

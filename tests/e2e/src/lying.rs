@@ -47,6 +47,21 @@ impl Seen {
         });
     }
 
+    /// As [`Seen::edit`] for a list of texts that are canonical CBOR each.
+    pub fn edit_list<T: Cbor>(&mut self, name: &str, change: impl FnOnce(&mut Vec<T>)) {
+        let mut json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        let base64 = data_encoding::BASE64URL_NOPAD;
+        let read = |text: &serde_json::Value| {
+            let bytes = base64.decode(text.as_str().unwrap().as_bytes());
+            T::from_bytes(&bytes.unwrap()).unwrap()
+        };
+        let mut items: Vec<T> = json[name].as_array().unwrap().iter().map(read).collect();
+        change(&mut items);
+        let texts = items.iter().map(|item| base64.encode(&item.to_bytes()));
+        json[name] = texts.collect::<Vec<_>>().into();
+        self.body = serde_json::to_vec(&json).unwrap();
+    }
+
     /// Decodes the base64url field `name` of the JSON answer, lets `change` edit it, and puts it back.
     pub fn edit_field(&mut self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();

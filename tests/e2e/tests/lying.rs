@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use axum::http::{HeaderValue, Method, StatusCode, header::CONTENT_RANGE};
 use obhut_e2e::{Agency, LyingProxy, REASON, Run, Seen, files_below, letter_code, random_bytes};
 use obhut_format::batch::RecordPayload;
-use obhut_format::reading::{OwnKeys, RecordsPage};
+use obhut_format::reading::{AccessLogAnswer, OwnKeys, RecordsPage};
 use obhut_format::release::{ReleaseAnswer, ReleasedCase};
 use obhut_format::{Blob, Cbor};
 
@@ -47,11 +47,21 @@ impl Scene {
         arguments: &[&str],
         lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
     ) -> Run {
+        self.through_as("cw1", arguments, lie)
+    }
+
+    /// As [`Scene::through`], as another profile.
+    fn through_as(
+        &self,
+        profile: &str,
+        arguments: &[&str],
+        lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
+    ) -> Run {
         let stack = &self.agency.stack;
         let proxy = LyingProxy::start(&stack.url, lie);
-        stack.redirect("cw1", &proxy.url);
-        let run = stack.obhut("cw1", arguments);
-        stack.redirect("cw1", &stack.url);
+        stack.redirect(profile, &proxy.url);
+        let run = stack.obhut(profile, arguments);
+        stack.redirect(profile, &stack.url);
         assert!(
             proxy.lies_told() > 0,
             "the lie was not told: {}",
@@ -92,6 +102,20 @@ impl Scene {
         self.through(arguments, lie).fails_with(INTEGRITY)
     }
 
+    /// Issues the first document and lets the citizen activate the letter as the profile `citizen`.
+    fn activate_citizen(&self) {
+        let stack = &self.agency.stack;
+        let letter = stack.folder().join("letter.html");
+        let path = letter.to_str().unwrap();
+        let (document, citizen) = (&self.documents[0], &self.agency.citizen);
+        let issue = ["issue", document, "--to", citizen, "--letter", path];
+        let _ = stack.obhut("cw1", &issue).ok();
+        let code = letter_code(&fs::read_to_string(&letter).unwrap());
+        let code = stack.write("code", code.as_bytes());
+        let activate = ["activate", code.to_str().unwrap()];
+        let _ = stack.obhut("citizen", &activate).ok();
+    }
+
     /// The stored objects of the two documents.
     fn objects(&self) -> [Vec<u8>; 2] {
         let stored = self.agency.stack.objects();
@@ -115,6 +139,15 @@ fn on_records(seen: &mut Seen, change: impl FnOnce(&mut RecordsPage)) -> bool {
     let fits = seen.is(&Method::GET, "/records");
     if fits {
         seen.edit("page", change);
+    }
+    fits
+}
+
+/// Changes the answers to a reading of one's own log.
+fn on_own_log(seen: &mut Seen, change: impl FnOnce(&mut Vec<AccessLogAnswer>)) -> bool {
+    let fits = seen.is(&Method::POST, "/log/entries");
+    if fits {
+        seen.edit_list("answers", change);
     }
     fits
 }
@@ -498,6 +531,59 @@ fn e06_refuses_a_release_without_proof_of_its_entry() {
     scene.get_refuses(&[], |seen| {
         on_release(seen, |answer| answer.leaves[0].w_commitment[0] ^= 1)
     });
+}
+
+#[test]
+fn e07_alarms_when_the_newest_entries_about_oneself_are_kept_back() {
+    let scene = Scene::open();
+    scene.activate_citizen();
+    let stack = &scene.agency.stack;
+    let mine = ["log", "mine"];
+    // Nothing at all, all but the reading and its outcome, and no answer for the shard in use.
+    let lies: [fn(&mut Vec<AccessLogAnswer>); 3] = [
+        |answers| answers[0].entries.clear(),
+        |answers| {
+            let kept = answers[0].entries.len() - 2;
+            answers[0].entries.truncate(kept);
+        },
+        Vec::clear,
+    ];
+    for lie in lies {
+        let told = scene.through_as("citizen", &mine, move |seen| on_own_log(seen, lie));
+        let said = told.fails_with(INTEGRITY);
+        assert!(said.contains("kept back"), "{said}");
+    }
+    let _ = stack.obhut("citizen", &mine).ok();
+}
+
+#[test]
+fn e07_alarms_when_the_key_of_an_entry_about_oneself_is_kept_back() {
+    let scene = Scene::open();
+    scene.activate_citizen();
+    let stack = &scene.agency.stack;
+    let document = &scene.documents[1];
+    let target = stack.folder().join("read-after-activation");
+    let _ = stack.get("cw1", document, &target).ok();
+    let mine = ["log", "mine"];
+    let lies: [fn(&mut Vec<AccessLogAnswer>); 2] = [
+        |answers| {
+            // The caseworker's opening, before this reading and its outcome.
+            let entries = &mut answers[0].entries;
+            let mut read = entries
+                .iter_mut()
+                .rev()
+                .filter(|entry| !entry.wraps.is_empty());
+            read.nth(1).unwrap().wraps.clear();
+        },
+        |answers| answers[0].log_keys.clear(),
+    ];
+    for lie in lies {
+        let told = scene.through_as("citizen", &mine, move |seen| on_own_log(seen, lie));
+        let said = told.fails_with(INTEGRITY);
+        assert!(said.contains("keeps its key back"), "{said}");
+    }
+    let shown = stack.obhut("citizen", &mine).ok();
+    assert!(shown.contains("Opened documents about you"), "{shown}");
 }
 
 #[test]

@@ -39,10 +39,12 @@ impl Directory {
             (None, None) => {}
             (Some(bundle), Some(until_us)) => {
                 check_invitation(until_us, time_us)?;
-                keys.push(self.new_key(bundle, 0)?);
+                keys.push(self.new_key(bundle, 0, time_us)?);
             }
             // Final at once: nobody but the root can vouch that only the person knows it.
-            (Some(bundle), None) if author == Author::Root => keys.push(self.new_key(bundle, 1)?),
+            (Some(bundle), None) if author == Author::Root => {
+                keys.push(self.new_key(bundle, 1, time_us)?);
+            }
             (Some(_), None) => return Err(ReplayError::NotAuthorised),
             (None, Some(_)) => return Err(ReplayError::NotSensible),
         }
@@ -79,7 +81,7 @@ impl Directory {
             return Err(ReplayError::PersonActivated);
         }
         check_invitation(event.invited_until_us, time_us)?;
-        let key = self.new_key(&event.bundle, 0)?;
+        let key = self.new_key(&event.bundle, 0, time_us)?;
         self.kids.insert_mut(key.kid, event.person);
         self.change_person(event.person, |person| {
             person.keys.push(key);
@@ -108,7 +110,7 @@ impl Directory {
         if current.epoch == 0 && time_us > until_us.saturating_add(ACTIVATION_GRACE_US) {
             return Err(ReplayError::InvitationExpired);
         }
-        let key = self.new_key(&event.bundle, current.epoch + 1)?;
+        let key = self.new_key(&event.bundle, current.epoch + 1, time_us)?;
         let label = Label::new(ROTATION_PROOF_LABEL);
         let message = event.proof_message();
         verify_hybrid(&event.bundle, label, message.as_bytes(), &event.proof)?;
@@ -228,7 +230,12 @@ impl Directory {
         registrar
     }
 
-    fn new_key(&self, bundle: &KeyBundle, epoch: u64) -> Result<PersonKey, ReplayError> {
+    fn new_key(
+        &self,
+        bundle: &KeyBundle,
+        epoch: u64,
+        since_us: u64,
+    ) -> Result<PersonKey, ReplayError> {
         let kid: Kid = bundle.kid();
         obhut_suite::KeyBundle::parse(bundle.as_bytes()).map_err(|_| ReplayError::KeyRefused)?;
         if self.kids.contains_key(&kid) {
@@ -241,6 +248,7 @@ impl Directory {
             bundle,
             epoch,
             record,
+            since_us,
         })
     }
 

@@ -21,6 +21,8 @@ record! {
         3 => epoch: u64,
         /// Index of the record that brought it.
         4 => record: u64,
+        /// When that was, microseconds UTC.
+        5 => since_us: u64,
     }
 }
 

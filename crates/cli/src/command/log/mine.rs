@@ -12,8 +12,8 @@ use crate::stop::Stop;
 
 /// Show who has looked at your data: when, in which role, why, and how it ended
 ///
-/// Every entry is checked against the published log; none between the first and the newest can have been left
-/// out, changed or moved. This reading is an entry itself and shows up the next time.
+/// Every entry is checked against the published log; none up to this reading, which is an entry itself, can have
+/// been left out, changed or moved.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  obhut log mine --profile citizen")]
 pub(crate) struct Args {}
@@ -81,9 +81,6 @@ impl Report for Mine {
                 "No answer for {origin}: entries of that time are missing here."
             ));
         }
-        if self.log.entries.is_empty() {
-            lines.push("Nobody has looked at your data so far.".to_owned());
-        }
         // What cannot be opened is told once for each stretch, not once for each entry.
         let stretches = self
             .log
@@ -112,8 +109,8 @@ impl Mine {
             format!("Complete for your id at this agency up to {until}.")
         } else {
             format!(
-                "No entry between the first and the newest shown here was left out or changed. That no newer one \
-                 was held back until {until} is confirmed only by the agency itself."
+                "No entry up to this reading ({until}) was left out or changed. That nobody was shown another log \
+                 is confirmed only by the agency itself."
             )
         }
     }
@@ -161,16 +158,34 @@ fn sealed_lines(entries: &[OwnEntry]) -> Vec<String> {
             format!("{many} entries you cannot open"),
         ),
     };
-    let numbers: Vec<_> = entries
-        .iter()
-        .rev()
-        .map(|entry| entry.index.to_string())
-        .collect();
+    let numbers = stretches(entries.iter().rev().map(|entry| entry.index));
     vec![
         format!("{time}  {what}"),
-        "  They were sealed before you had keys. The data protection officer tells you what they say.".to_owned(),
-        format!("  numbers  {} of {}", numbers.join(", "), first.origin),
+        "  Sealed before you had the keys you have now. The data protection officer tells you what they say.".to_owned(),
+        format!("  numbers  {numbers} of {}", first.origin),
     ]
+}
+
+/// Rising numbers, neighbours folded: `3-7, 9`.
+fn stretches(numbers: impl Iterator<Item = u64>) -> String {
+    let mut stretches: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match stretches.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => stretches.push((number, number)),
+        }
+    }
+    let texts: Vec<_> = stretches
+        .iter()
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
+        })
+        .collect();
+    texts.join(", ")
 }
 
 fn what(view: &SubjectEntry) -> String {
@@ -235,4 +250,14 @@ pub(crate) async fn run(context: &Context<'_>, _args: Args) -> Result<(), Stop> 
         }
     }
     context.output.report(&Mine { log, units })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn neighbouring_numbers_are_folded() {
+        let folded = |numbers: &[u64]| super::stretches(numbers.iter().copied());
+        assert_eq!(folded(&[3]), "3");
+        assert_eq!(folded(&[3, 4, 5, 7, 9, 10]), "3-5, 7, 9-10");
+    }
 }
