@@ -104,6 +104,11 @@ impl Writer {
                 .ask(&self.notary, self.vault, &origin, &persons)
                 .await?;
         }
+        let records = self.logs.first().map_or("", |log| log.origin.as_str());
+        let enrolled = plan.records.iter().flat_map(|record| &record.enrolled);
+        for event in enrolled {
+            self.labels.check_enrolment(records, event)?;
+        }
         Ok(())
     }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use obhut_format::release::{GateRequest, GateResponse, LabelQuery};
-use obhut_format::{PersonId, VaultId};
+use obhut_format::statement::PersonEnrolled;
+use obhut_format::{Hash, PersonId, ShareId, VaultId};
 use obhut_log::replay::RecordLabel;
 use obhut_log::{Label, LabelKind};
 
@@ -17,8 +18,16 @@ const ASK_AT_ONCE: usize = 1_024;
 /// Labels known so far.
 #[derive(Default)]
 pub(crate) struct PersonLabels {
-    /// As data subject (or person, in the records log) and as actor.
-    known: HashMap<(String, PersonId), (Label, Label)>,
+    known: HashMap<(String, PersonId), Known>,
+}
+
+/// What the gatekeeper says of a person in one log.
+struct Known {
+    /// As data subject (or person, in the records log).
+    subject: Label,
+    actor: Label,
+    /// Of the λ that was deposited, and the name of its share.
+    deposited: (Hash, ShareId),
 }
 
 impl PersonLabels {
@@ -27,11 +36,26 @@ impl PersonLabels {
         let Some(person) = label.person() else {
             return label.label(origin);
         };
-        let (subject, actor) = self.known.get(&(origin.to_owned(), person))?;
+        let known = self.known.get(&(origin.to_owned(), person))?;
         Some(match label.kind {
-            LabelKind::Actor => *actor,
-            _ => *subject,
+            LabelKind::Actor => known.actor,
+            _ => known.subject,
         })
+    }
+
+    /// Whether an enrolment in the log `origin` names the λ that was deposited. The gatekeeper
+    /// follows no log in which one does not: such a record must never be committed.
+    pub(crate) fn check_enrolment(
+        &self,
+        origin: &str,
+        event: &PersonEnrolled,
+    ) -> Result<(), StoreError> {
+        let known = self.known.get(&(origin.to_owned(), event.person));
+        if known.map(|known| known.deposited) == Some((event.lambda_hash, event.share_id)) {
+            return Ok(());
+        }
+        let reason = "the enrolment names another label secret than the one deposited";
+        Err(StoreError::rejected("person-share-differs", reason))
     }
 
     /// Persons of `labels` that must be asked for.
@@ -75,11 +99,12 @@ impl PersonLabels {
                 return Err(StoreError::GateUnavailable);
             }
             for labels in labels {
-                let pair = (
-                    Label::from_bytes(labels.subject),
-                    Label::from_bytes(labels.actor),
-                );
-                self.known.insert((origin.to_owned(), labels.person), pair);
+                let known = Known {
+                    subject: Label::from_bytes(labels.subject),
+                    actor: Label::from_bytes(labels.actor),
+                    deposited: (labels.lambda_hash, labels.share_id),
+                };
+                self.known.insert((origin.to_owned(), labels.person), known);
             }
         }
         Ok(())

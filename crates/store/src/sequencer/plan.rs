@@ -2,7 +2,9 @@
 
 use obhut_format::act::ActKind;
 use obhut_format::batch::RecordPayload;
-use obhut_format::statement::{Event, STATEMENT_LABEL, SignedStatement, Signer, Statement};
+use obhut_format::statement::{
+    Event, PersonEnrolled, STATEMENT_LABEL, SignedStatement, Signer, Statement,
+};
 use obhut_format::{Blob, CaseId, Cbor, Hash, UnitId, VaultId};
 use obhut_log::LabelKind;
 use obhut_log::replay::{Directory, RecordLabel, record_labels};
@@ -34,6 +36,8 @@ pub(crate) struct PlannedRecord {
     pub(crate) labels: Vec<(RecordLabel, Option<Hash>)>,
     /// Whose members may have Q.
     pub(crate) reader_unit: Option<UnitId>,
+    /// The enrolment it is; its λ has to be the deposited one.
+    pub(crate) enrolled: Option<PersonEnrolled>,
 }
 
 /// An entry: its parts, from the directory as it is.
@@ -135,7 +139,18 @@ fn plan_record(
         sealed: Vec::new(),
         labels: labels.into_iter().map(with_state).collect(),
         reader_unit: None,
+        enrolled: enrolment(payload),
     })
+}
+
+fn enrolment(payload: &RecordPayload) -> Option<PersonEnrolled> {
+    let RecordPayload::Statement(signed) = payload else {
+        return None;
+    };
+    match Statement::from_bytes(&signed.statement.0).ok()?.event {
+        Event::PersonEnrolled(event) => Some(event),
+        _ => None,
+    }
 }
 
 /// Between the decision and the commit a device may have been revoked: what is committed first counts.
