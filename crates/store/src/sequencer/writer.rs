@@ -73,6 +73,17 @@ pub(super) enum Setback {
     Fatal(StoreError),
 }
 
+impl Setback {
+    /// What goes wrong with one piece of work does not void its neighbours, unless the process must
+    /// stop.
+    fn of_one(number: usize, error: StoreError) -> Self {
+        match Self::from(error) {
+            Self::All(error) => Self::One(number, error),
+            setback => setback,
+        }
+    }
+}
+
 impl From<StoreError> for Setback {
     fn from(error: StoreError) -> Self {
         match error {
@@ -282,7 +293,7 @@ impl Writer {
         resolved: &[Resolved],
         directory: &Arc<Directory>,
         time_ms: u64,
-    ) -> Result<(Commit, Vec<LogDraft>, Vec<Done>), StoreError> {
+    ) -> Result<(Commit, Vec<LogDraft>, Vec<Done>), Setback> {
         let mut assembly = Assembly {
             logs: &self.logs,
             drafts: self.logs.iter().map(LogState::draft).collect(),
@@ -296,9 +307,10 @@ impl Writer {
         let mut acts = Vec::new();
         let mut mutations = Vec::new();
         let mut done = Vec::with_capacity(works.len());
-        for (work, resolved) in works.iter().zip(resolved) {
+        for (number, (work, resolved)) in works.iter().zip(resolved).enumerate() {
             acts.extend(work.act().map(VerifiedAct::hash));
-            done.push(add(&mut assembly, work, resolved, &mut mutations)?);
+            let added = add(&mut assembly, work, resolved, &mut mutations);
+            done.push(added.map_err(|error| Setback::of_one(number, error))?);
         }
         let Assembly {
             drafts,
