@@ -32,7 +32,7 @@ impl Vault {
     /// Parses a mutation, checks its rows and tries its records on a copy of the directory.
     pub async fn propose(&self, mutation: &[u8]) -> Result<Proposal, StoreError> {
         let now_us = self.now_us();
-        propose(&self.0.db, self.directory(), self.id(), mutation, now_us).await
+        propose(&self.0.db, self.directory(), &self.0.row, mutation, now_us).await
     }
 
     /// As [`verify_act`](Self::verify_act) where the device comes into being with the mutation

@@ -10,10 +10,10 @@ use obhut_format::{Cbor, Hash, ObjectId, VaultId};
 use obhut_log::replay::{Directory, ReplayError};
 use obhut_sql::{Batch, Db, Kind, Row, Value, sql};
 
-use crate::StoreError;
 use crate::checks::check_rows;
 use crate::columns::{blob, int};
 use crate::statements::{batches, statements};
+use crate::{StoreError, VaultRow};
 
 statements! {
     SELECT_MUTATION = "SELECT hash, first_record, records FROM mutations WHERE vault = $1 AND id = $2";
@@ -62,10 +62,11 @@ impl Proposal {
 pub(crate) async fn propose(
     db: &Db,
     before: Arc<Directory>,
-    vault: VaultId,
+    row: &VaultRow,
     bytes: &[u8],
     now_us: u64,
 ) -> Result<Proposal, StoreError> {
+    let vault = row.vault;
     let mutation = Mutation::from_bytes(bytes)
         .map_err(|_| StoreError::rejected("malformed", "the mutation is malformed"))?;
     let hash = Mutation::hash(bytes);
@@ -73,6 +74,7 @@ pub(crate) async fn propose(
     let repeat = find_repeat(db, vault, &mutation, &hash).await?;
     if repeat.is_none() {
         apply(&mut after, &mutation, now_us)?;
+        check_card(&after, row)?;
         check_rows(&mutation, &after)?;
         check_objects(db, vault, &mutation, &after).await?;
     }
@@ -110,6 +112,22 @@ pub(crate) fn apply(
         ));
     }
     Ok(())
+}
+
+/// Every card names this vault's own logs and gatekeeper. The origin becomes rows and folders beside
+/// those of other vaults.
+fn check_card(after: &Directory, row: &VaultRow) -> Result<(), StoreError> {
+    let fits = after.card().is_none_or(|card| {
+        card.origin == row.origin
+            && card.records_key == row.records_key
+            && card.access_key == row.access_key
+            && card.gate_key == row.gate_key
+    });
+    if fits {
+        return Ok(());
+    }
+    let reason = "the vault card names another origin or other keys than this vault's";
+    Err(StoreError::rejected("card-mismatch", reason))
 }
 
 pub(crate) fn refused_record(number: usize, error: &ReplayError) -> StoreError {

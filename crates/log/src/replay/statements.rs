@@ -74,8 +74,7 @@ impl Directory {
         if matches!(author, Author::Person(_)) {
             return Err(ReplayError::NotAuthorised);
         }
-        let prefix = format!("{}/access/{}/", card.origin, event.class);
-        let ours = event.origin.starts_with(&prefix) && event.key == card.access_key;
+        let ours = is_shard_origin(card, event) && event.key == card.access_key;
         if !ours || event.from_us >= event.to_us || self.find_shard(&event.origin).is_some() {
             return Err(ReplayError::ShardRefused);
         }
@@ -101,4 +100,20 @@ impl Directory {
         self.gate_head = Some(event.clone());
         Ok(())
     }
+}
+
+/// Exactly `<vault origin>/access/<class>/<yyyy>q<n>`: origins become folders of tiles.
+fn is_shard_origin(card: &VaultCard, event: &ShardOpened) -> bool {
+    let class = &event.class;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let prefix = format!("{}/access/{class}/", card.origin);
+    let quarter = event.origin.strip_prefix(&prefix).map(str::as_bytes);
+    let is_quarter = |text: &[u8]| match text {
+        [year @ .., b'q', b'1'..=b'4'] => year.len() == 4 && year.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    !class.is_empty()
+        && class.len() <= 32
+        && class.bytes().all(plain)
+        && quarter.is_some_and(is_quarter)
 }

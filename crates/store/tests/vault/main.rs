@@ -4,6 +4,7 @@
 
 mod acts;
 mod filing;
+mod hostile;
 mod issuing;
 mod kill;
 mod people;

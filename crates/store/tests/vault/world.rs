@@ -210,11 +210,19 @@ impl World {
     }
 
     pub(crate) fn founding(&mut self) -> Mutation {
+        self.founding_with(|_, _| {})
+    }
+
+    /// The founding after `change` was at the card and the first shard.
+    pub(crate) fn founding_with(
+        &mut self,
+        change: impl FnOnce(&mut VaultCard, &mut ShardOpened),
+    ) -> Mutation {
         let vault = self.vault.id();
         let quarter = Quarter::at(self.now()).unwrap();
         let row = parts(self.folder.path(), &self.gate, &self.clock, vault.0[0]);
         let access_key = *row.access.public().as_bytes();
-        let card = VaultCard {
+        let mut card = VaultCard {
             vault,
             version: 1,
             name: "Test Agency".to_owned(),
@@ -232,13 +240,14 @@ impl World {
             assurance: Assurance::SelfAsserted,
             created_us: self.now(),
         };
-        let shard = ShardOpened {
+        let mut shard = ShardOpened {
             origin: self.shard(),
             class: "std".to_owned(),
             from_us: quarter.from_us,
             to_us: quarter.to_us,
             key: access_key,
         };
+        change(&mut card, &mut shard);
         let registrar = Arc::clone(&self.registrar);
         let mut enrolled = registrar.enrolment(vault, false);
         enrolled.bundle = Some(registrar.bundle());

@@ -1,0 +1,116 @@
+//! Members with a modified client, and what the vault makes of them.
+
+use obhut_format::Cbor;
+use obhut_format::act::ActKind;
+use obhut_format::card::VaultCard;
+use obhut_format::mutation::Mutation;
+use obhut_format::statement::{Event, Role, ShardOpened};
+use obhut_sql::testing::TestDb;
+use obhut_store::{StoreError, Vault};
+
+use crate::acts::Asked;
+use crate::filing::PERSON_ENTRY;
+use crate::on_both_engines;
+use crate::people::TestPerson;
+use crate::world::{World, with_sealed};
+
+on_both_engines!(
+    an_enrolment_with_another_label_secret_than_the_deposited_one_is_not_committed,
+    a_founding_with_another_origin_or_other_keys_is_refused,
+    f15_a_founding_opens_no_shard_outside_its_own_folder,
+);
+
+async fn an_enrolment_with_another_label_secret_than_the_deposited_one_is_not_committed(
+    test: &TestDb,
+) {
+    let mut world = World::new(test).await;
+    let caseworker = world.activated(false).await;
+    let unit = world.unit_with(&caseworker).await;
+    let honest = TestPerson::generate(&mut world.rng);
+    world.deposit_lambda(&caseworker, &honest).await;
+    let size = world.vault.directory().size();
+    let other = TestPerson::generate(&mut world.rng);
+    let mut foreign_hash = honest.enrolment(world.vault.id(), true);
+    foreign_hash.lambda_hash = other.enrolment(world.vault.id(), true).lambda_hash;
+    let mut foreign_share = honest.enrolment(world.vault.id(), true);
+    foreign_share.share_id = other.share_id(world.vault.id());
+    for forged in [foreign_hash, foreign_share] {
+        let record = world.state_as(&caseworker, Event::PersonEnrolled(forged));
+        let mutation = Mutation::of(vec![with_sealed(record, PERSON_ENTRY)]);
+        let asked = Asked::new(ActKind::EnrolPerson, Role::CaseWorker, Some(unit));
+        let refused = world.commit(&caseworker, asked, &mutation).await;
+        assert_eq!(code(refused.err()), "person-share-differs");
+    }
+    assert_eq!(world.vault.directory().size(), size);
+    let event = honest.enrolment(world.vault.id(), true);
+    let record = world.state_as(&caseworker, Event::PersonEnrolled(event));
+    let mutation = Mutation::of(vec![with_sealed(record, PERSON_ENTRY)]);
+    let asked = Asked::new(ActKind::EnrolPerson, Role::CaseWorker, Some(unit));
+    world.commit(&caseworker, asked, &mutation).await.unwrap();
+    world.confirmed().await;
+}
+
+async fn a_founding_with_another_origin_or_other_keys_is_refused(test: &TestDb) {
+    let mut first = World::numbered(test, 1).await;
+    let mut second = World::unfounded(test.db.clone(), 2).await;
+    let registrar = std::sync::Arc::clone(&second.registrar);
+    second.deposit_lambda(&registrar, &registrar).await;
+    let theirs = first.vault.origin().to_owned();
+    let changes: [&dyn Fn(&mut VaultCard, &mut ShardOpened); 3] = [
+        &|card, shard| {
+            card.origin.clone_from(&theirs);
+            shard.origin = card.access_origin("std", 2027, 1);
+        },
+        &|card, shard| {
+            card.access_key = card.records_key;
+            shard.key = card.records_key;
+        },
+        &|card, _| card.gate_key = card.records_key,
+    ];
+    for change in changes {
+        let bytes = second.founding_with(change).to_bytes();
+        let refused = second.found_with(&bytes).await;
+        assert_eq!(code(refused.err()), "card-mismatch");
+    }
+    assert!(!second.vault.is_founded());
+    let bytes = second.founding().to_bytes();
+    second.found_with(&bytes).await.unwrap();
+    second.confirmed().await;
+    first.activated(true).await;
+    first.confirmed().await;
+}
+
+async fn f15_a_founding_opens_no_shard_outside_its_own_folder(test: &TestDb) {
+    let mut world = World::unfounded(test.db.clone(), 1).await;
+    let registrar = std::sync::Arc::clone(&world.registrar);
+    world.deposit_lambda(&registrar, &registrar).await;
+    let own = format!("{}/access", world.vault.origin());
+    for (class, rest) in [
+        ("std", "std/../../../escaped"),
+        ("std", "std/2027q1/../../x"),
+        ("std", "std/2027q5"),
+        ("std", "std/20271"),
+        ("..", "../2027q1"),
+        ("a/b", "a/b/2027q1"),
+        ("", "/2027q1"),
+    ] {
+        let founding = world.founding_with(|_, shard| {
+            class.clone_into(&mut shard.class);
+            shard.origin = format!("{own}/{rest}");
+        });
+        let refused = world.vault.propose(&founding.to_bytes()).await;
+        assert_eq!(code(refused.err()), "shard-refused", "{rest}");
+    }
+    assert!(!is_begun(&world.vault));
+}
+
+fn is_begun(vault: &Vault) -> bool {
+    vault.directory().size() > 0
+}
+
+fn code(error: Option<StoreError>) -> &'static str {
+    match error {
+        Some(StoreError::Rejected { code, .. }) => code,
+        other => panic!("{other:?}"),
+    }
+}
