@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use obhut_format::Cbor;
 use obhut_format::act::ActKind;
+use obhut_format::context::sha256;
 use obhut_format::entry::Outcome;
 use obhut_format::mutation::Mutation;
 use obhut_format::statement::{CaseClosed, CaseReopened, Event, Role};
@@ -15,12 +16,12 @@ use obhut_log::tile::verify_log;
 use obhut_model::Refusal;
 use obhut_sql::sql;
 use obhut_sql::testing::TestDb;
-use obhut_store::{StoreError, Vault};
+use obhut_store::{NewVault, Store, StoreError, Vault, VaultRow};
 
 use crate::acts::Asked;
 use crate::filing::sorted;
 use crate::on_both_engines;
-use crate::world::{DAY, SECOND, World, parts};
+use crate::world::{BOOTSTRAP, DAY, SECOND, World, parts};
 
 on_both_engines!(
     f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing,
@@ -314,23 +315,17 @@ async fn a_database_restored_from_a_backup_is_not_signed(test: &TestDb) {
     world.confirmed().await;
     world.vault.shut_down().await;
     // The gatekeeper and the tiles know a longer log than this database does.
-    let short = World::unfounded(TestDb::sqlite().await.unwrap().db, 1).await;
-    let mut parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
-    parts.tiles = world.folder.path().join("tiles");
-    let restored = short
-        .store
-        .open_vault(short.vault.id(), parts)
+    let row = world.store.load_vault(world.vault.id()).await.unwrap();
+    let short = Store::open(TestDb::sqlite().await.unwrap().db)
         .await
         .unwrap();
+    short.create_vault(as_new(row)).await.unwrap();
+    let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
+    let restored = short.open_vault(world.vault.id(), parts).await.unwrap();
     let mut founder = World {
-        folder: short.folder,
-        store: short.store,
-        gate: Arc::clone(&world.gate),
+        store: short,
         vault: restored,
-        clock: short.clock,
-        rng: short.rng,
-        registrar: Arc::clone(&world.registrar),
-        root: short.root,
+        ..world
     };
     let bytes = founder.founding().to_bytes();
     founder.found_with(&bytes).await.unwrap();
@@ -346,6 +341,20 @@ async fn a_database_restored_from_a_backup_is_not_signed(test: &TestDb) {
             .caller(person.id, person.device_kid())
             .is_err()
     );
+}
+
+/// The same vault, before its founding.
+fn as_new(row: VaultRow) -> NewVault {
+    NewVault {
+        vault: row.vault,
+        name: row.name,
+        origin: row.origin,
+        records_key: row.records_key,
+        access_key: row.access_key,
+        gate_key: row.gate_key,
+        bootstrap_hash: sha256(&[BOOTSTRAP]),
+        created_us: row.created_us,
+    }
 }
 
 /// Closes or reopens a case.
