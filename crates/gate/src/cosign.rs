@@ -28,8 +28,11 @@ impl Gate {
         signed.cosign(&signer, time_s).map_err(refused)?;
         let mut head = state.head(origin)?.clone();
         head.take(signed);
-        head.cosigned_size = head.cosigned_size.max(here.size);
-        persist::keep_head(&self.stores.first, state.vault, &here, &head).await?;
+        // How far it may be cosigned was kept with the feed. Releases after a restart need the records log's cosignatures.
+        if head.cosigned_size < here.size || origin == state.records_origin() {
+            head.cosigned_size = head.cosigned_size.max(here.size);
+            persist::keep_head(&self.stores.first, state.vault, &here, &head).await?;
+        }
         state.set_head(origin, head);
         Ok(line.to_string())
     }

@@ -57,7 +57,7 @@ impl Gate {
         let claims = claims_of(&feed)?;
         let db = &self.stores.first;
         let claims = registrations::fitting(db, state.vault, claims).await?;
-        let head = extended(&state.records_head, &feed)?;
+        let head = extended(&state.records_head, &feed, replayer.size())?;
         let step = Step {
             feed: &feed,
             size: replayer.size(),
@@ -144,7 +144,7 @@ impl Gate {
                 head: LogHead::default(),
             });
         shard.replayer.apply_feed(&feed).map_err(refuse_feed)?;
-        shard.head = extended(&shard.head, &feed)?;
+        shard.head = extended(&shard.head, &feed, shard.replayer.size())?;
         let step = Step {
             feed: &feed,
             size: shard.replayer.size(),
@@ -188,10 +188,12 @@ fn refuse_feed(error: ReplayError) -> Refusal {
     }
 }
 
-fn extended(head: &LogHead, feed: &Feed) -> Result<LogHead, Refusal> {
+/// What was replayed may be cosigned, and is kept as such with the same commit.
+fn extended(head: &LogHead, feed: &Feed, size: u64) -> Result<LogHead, Refusal> {
     let signed = SignedCheckpoint::from_str(&feed.checkpoint).map_err(|_| Refusal::Checkpoint)?;
     let mut head = head.clone();
     head.take(signed);
+    head.cosigned_size = size;
     Ok(head)
 }
 

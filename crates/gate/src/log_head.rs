@@ -6,7 +6,7 @@ use obhut_log::{Checkpoint, SignedCheckpoint, VerifierKey};
 
 use crate::Refusal;
 
-/// Newest head with every signature that came for it, and how far the gatekeeper has cosigned.
+/// Newest head with every signature that came for it, and how far the gatekeeper may have cosigned.
 #[derive(Clone, Default)]
 pub(crate) struct LogHead {
     newest: Option<SignedCheckpoint>,

@@ -1,11 +1,10 @@
 //! What all requests share: configuration, vaults, objects, places.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use obhut_format::VaultId;
-use obhut_store::{Vault, VaultRow};
+use obhut_store::{Tiles, Vault, VaultRow};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ struct Shared {
     request_places: Semaphore,
     staged: Staged,
     stopping: CancellationToken,
-    tiles: std::path::PathBuf,
+    tiles: Tiles,
     upload_places: Semaphore,
     vaults: BTreeMap<VaultId, Tenant>,
 }
@@ -41,12 +40,12 @@ pub struct Tenant {
 }
 
 impl App {
-    /// The state for these vaults. `tiles` is the folder the logs are published in.
+    /// The state for these vaults. `tiles` is where the logs are published.
     pub fn new(
         config: Config,
         gatekeeper: Gatekeeper,
         objects: Objects,
-        tiles: std::path::PathBuf,
+        tiles: Tiles,
         vaults: Vec<(VaultRow, Vault)>,
     ) -> Self {
         let limits = &config.limits;
@@ -109,8 +108,8 @@ impl App {
         &self.0.stopping
     }
 
-    /// Folder of the logs' tiles.
-    pub fn tiles(&self) -> &Path {
+    /// The published logs.
+    pub fn tiles(&self) -> &Tiles {
         &self.0.tiles
     }
 

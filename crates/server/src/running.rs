@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use obhut_format::VaultId;
-use obhut_store::{Clock, VaultParts};
+use obhut_store::{Clock, Tiles, VaultParts};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::net::TcpListener;
@@ -79,7 +79,7 @@ impl Running {
 /// Opens every vault of a data folder.
 pub async fn open_app(data: &Data) -> Result<App, ServerError> {
     let mut vaults = Vec::new();
-    let tiles = data.folder.join(&data.config.tiles);
+    let tiles = Tiles::new(data.folder.join(&data.config.tiles));
     for row in data.store.vaults().await? {
         let keys = LogKeys::load(&data.folder, row.vault)?;
         let parts = VaultParts {

@@ -39,6 +39,7 @@ pub use notary::Notary;
 pub use objects::StoredObject;
 pub use proposal::Proposal;
 pub use sessions::{Challenge, SessionLimits, SessionToken};
+pub use tiles::Tiles;
 pub use upkeep::Quarter;
 pub use vault::{Vault, VaultParts};
 pub use vaults::{NewVault, Store, VaultRow};

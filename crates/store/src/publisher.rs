@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use obhut_format::release::{CosignOrder, Feed, FeedEntry, GateRequest, GateResponse, VaultOnly};
 use obhut_format::{Blob, Hash, VaultId};
 use obhut_log::replay::Directory;
-use obhut_log::tile::TileWriter;
+use obhut_log::tile::{TileFile, TileWriter};
 use obhut_log::{Checkpoint, Core, Leaf, NoteKeyType, NoteSigner, Recs, SignedCheckpoint};
 use obhut_sql::{Db, Row, sql};
 use obhut_suite::{NoteKey, Secret};
@@ -35,6 +35,10 @@ const FRESHEN_EVERY: Duration = Duration::from_mins(1);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Shortest time between two checkpoints of a log.
 const PACE: Duration = Duration::from_millis(2);
+/// A log in which nothing happens for so long is saved.
+const QUIET: Duration = Duration::from_millis(100);
+/// A busy log is saved at least so often.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// The newest heads that a quorum stands behind, by origin.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +58,8 @@ pub(crate) struct Publisher {
     pub(crate) reached: watch::Receiver<Reached>,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) logs: HashMap<String, PublishedLog>,
+    /// Since when there are heads that the folder of the tiles does not show yet.
+    pub(crate) unsaved: Option<Instant>,
 }
 
 /// How far one log was published.
@@ -62,6 +68,15 @@ pub(crate) struct PublishedLog {
     fed: u64,
     /// A head published earlier that these leaves must lead to as well.
     earlier: Option<(u64, Hash)>,
+    /// Size and time of the newest head with a quorum.
+    confirmed: Option<(u64, Instant)>,
+}
+
+impl PublishedLog {
+    fn is_current(&self, log: &ReachedLog) -> bool {
+        self.confirmed
+            .is_some_and(|(size, at)| size == log.size && at.elapsed() < FRESHEN_EVERY)
+    }
 }
 
 impl Publisher {
@@ -71,20 +86,54 @@ impl Publisher {
         loop {
             let reached = self.reached.borrow_and_update().clone();
             let all = self.publish_all(&reached).await;
-            let pause = if all { FRESHEN_EVERY } else { RETRY_AFTER };
+            let pause = match self.unsaved {
+                _ if !all => RETRY_AFTER,
+                Some(_) => QUIET,
+                None => FRESHEN_EVERY,
+            };
             let changed = tokio::time::timeout(pause, self.reached.changed()).await;
             if matches!(changed, Ok(Err(_))) {
                 let reached = self.reached.borrow().clone();
-                self.publish_all(&reached).await;
+                if self.publish_all(&reached).await {
+                    self.save().await;
+                }
                 return;
             }
+            let waits = self.unsaved.map(|since| since.elapsed());
+            if all && (changed.is_err() || waits > Some(SAVE_EVERY)) {
+                self.save().await;
+            }
             tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// After everything was published: only then checkpoints and tiles fit each other.
+    async fn save(&mut self) {
+        if self.unsaved.is_none() {
+            return;
+        }
+        let (tiles, origins) = (self.tiles.clone(), self.logs.keys().cloned());
+        let origins: Vec<String> = origins.collect();
+        let saving = tokio::task::spawn_blocking(move || {
+            origins.iter().try_for_each(|origin| tiles.save(origin))
+        });
+        match saving.await {
+            Ok(Ok(())) => self.unsaved = None,
+            Ok(Err(error)) => {
+                tracing::warn!(vault = %self.vault, %error, "tiles could not be written");
+            }
+            // Only when the runtime is shutting down.
+            Err(_) => {}
         }
     }
 
     async fn publish_all(&mut self, reached: &Reached) -> bool {
         let mut all = true;
         for log in reached.logs.iter().filter(|log| log.size > 0) {
+            let state = self.logs.get(&log.origin);
+            if state.is_some_and(|state| state.is_current(log)) {
+                continue;
+            }
             if let Err(error) = self.publish(log).await {
                 // The refusal's text names ids only.
                 tracing::warn!(vault = %self.vault, size = log.size, %error, "a checkpoint waits");
@@ -101,8 +150,13 @@ impl Publisher {
         };
         // After a failure the tile writer may stand anywhere: the next try resumes once more.
         let signed = self.advance(log, &mut state).await?;
+        self.confirm(log, signed).await?;
+        if state.confirmed.is_none_or(|(size, _)| size != log.size) {
+            self.unsaved.get_or_insert_with(Instant::now);
+        }
+        state.confirmed = Some((log.size, Instant::now()));
         self.logs.insert(log.origin.clone(), state);
-        self.confirm(log, signed).await
+        Ok(())
     }
 
     /// Goes on behind the checkpoint published last. When its tiles do not lead to it they are
@@ -121,6 +175,7 @@ impl Publisher {
                 writer: TileWriter::new(),
                 fed,
                 earlier: None,
+                confirmed: None,
             });
         };
         let read = |tile| self.tiles.read(&log.origin, tile);
@@ -133,6 +188,7 @@ impl Publisher {
                 _ => TileWriter::new(),
             },
             fed,
+            confirmed: None,
         })
     }
 
@@ -160,9 +216,7 @@ impl Publisher {
                 ));
             }
             let files = state.writer.flush();
-            self.tiles
-                .write(&log.origin, &files)
-                .map_err(StoreError::Tiles)?;
+            self.write_tiles(log, files).await?;
             if end > state.fed {
                 let signed = sign(log, &signer, end, root)?;
                 state.fed = self.feed(log, first, entries, &signed).await?;
@@ -174,6 +228,19 @@ impl Publisher {
             ));
         }
         sign(log, &signer, log.size, log.root)
+    }
+
+    async fn write_tiles(&self, log: &ReachedLog, files: Vec<TileFile>) -> Result<(), StoreError> {
+        if !files.iter().any(|file| file.path.is_full()) {
+            return self
+                .tiles
+                .write(&log.origin, files)
+                .map_err(StoreError::Tiles);
+        }
+        let (tiles, origin) = (self.tiles.clone(), log.origin.clone());
+        let writing = tokio::task::spawn_blocking(move || tiles.write(&origin, files));
+        let written = writing.await.map_err(|_| StoreError::Stopped)?;
+        written.map_err(StoreError::Tiles)
     }
 
     fn signer(&self, log: &ReachedLog) -> Result<NoteSigner, StoreError> {
@@ -266,9 +333,7 @@ impl Publisher {
         };
         let quorum = quorum.map_err(|_| StoreError::NoQuorum)?;
         drop(quorum.verify(&signed)?);
-        self.tiles
-            .write_checkpoint(&log.origin, &signed.to_string())
-            .map_err(StoreError::Tiles)?;
+        self.tiles.publish(&log.origin, signed.to_string());
         self.published.send_modify(|published| {
             published.logs.insert(log.origin.clone(), Arc::new(signed));
         });

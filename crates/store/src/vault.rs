@@ -1,7 +1,6 @@
 //! One vault, running: its handle for front ends.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +31,8 @@ pub struct VaultParts {
     pub access: NoteKey,
     /// The way to the gatekeeper.
     pub notary: Notary,
-    /// Folder of the tiles.
-    pub tiles: PathBuf,
+    /// Where its logs are published.
+    pub tiles: Tiles,
     /// The time.
     pub clock: Clock,
     /// Randomness; read once for a seed.
@@ -86,7 +85,7 @@ impl Store {
         let (reached_out, reached_in) = watch::channel(Reached::default());
         let (published_out, published_in) = watch::channel(Published::default());
         let (queue, work) = mpsc::unbounded_channel();
-        let tiles = Tiles::new(parts.tiles);
+        let tiles = parts.tiles;
         let writer = Writer::new(
             self.db.clone(),
             vault,
@@ -107,6 +106,7 @@ impl Store {
             reached: reached_in,
             published: published_out,
             logs: HashMap::new(),
+            unsaved: None,
         };
         let running = Vault(Arc::new(Inner {
             db: self.db.clone(),

@@ -145,6 +145,24 @@ pub struct TileFile {
     pub bytes: Vec<u8>,
 }
 
+impl TileFile {
+    /// The same tile when it held only so many hashes or entries; `None` when it never was so wide.
+    pub fn cut(&self, width: u16) -> Option<Vec<u8>> {
+        if width > self.path.width {
+            return None;
+        }
+        let len = match self.path.kind {
+            TileKind::Hashes(_) => usize::from(width) * 32,
+            TileKind::Entries => {
+                let entries = parse_entries(&self.bytes, self.path.width).ok()?;
+                let kept = entries.iter().take(usize::from(width));
+                kept.map(|entry| 2 + entry.len()).sum()
+            }
+        };
+        self.bytes.get(..len).map(<[u8]>::to_vec)
+    }
+}
+
 /// Reads a hash tile of exactly `width` hashes.
 pub fn parse_hashes(bytes: &[u8], width: u16) -> Result<Vec<Hash>, LogError> {
     let (hashes, rest) = bytes.as_chunks::<32>();

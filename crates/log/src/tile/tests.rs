@@ -238,3 +238,23 @@ proptest! {
         let _ = parse_hashes(&bytes, width);
     }
 }
+
+#[test]
+fn a_wide_tile_is_cut_to_what_it_was_before() {
+    let (_, wide) = write(&[200]);
+    for width in [1, 7, 199, 200] {
+        let (_, narrow) = write(&[width]);
+        for (path, bytes) in narrow {
+            let file = wide
+                .iter()
+                .find(|(wide, _)| wide.kind == path.kind && wide.index == path.index);
+            let (wide, bytes_of_wide) = file.unwrap();
+            let file = TileFile {
+                path: *wide,
+                bytes: bytes_of_wide.clone(),
+            };
+            assert_eq!(file.cut(path.width).unwrap(), bytes, "{path}");
+            assert_eq!(file.cut(wide.width + 1), None);
+        }
+    }
+}

@@ -21,6 +21,8 @@ const READ_BYTES: usize = 256 << 10;
 const LEAVES: &str = "leaves";
 /// Temporary files live in a folder of this name, emptied when the store is opened.
 const TEMPORARY: &str = ".uploads";
+/// Folders that uploads start in, in turn: a folder lets one thread at a time make or rename a file.
+const LANES: u64 = 32;
 
 /// A folder of objects: `<vault>/<two characters>/<object>`, with `<object>.leaves` where the content tree has more than
 /// one leaf.
@@ -30,8 +32,8 @@ pub struct Dir(Arc<Shared>);
 struct Shared {
     folder: PathBuf,
     uploads: AtomicU64,
-    /// Leaf list and object take their places together.
-    placing: std::sync::Mutex<()>,
+    /// Leaf list and object take their places together; objects that share a lock wait for each other.
+    placing: [std::sync::Mutex<()>; LANES as usize],
     flush: Flush,
 }
 
@@ -49,24 +51,33 @@ impl Dir {
         let temporary = folder.join(TEMPORARY);
         match fs::remove_dir_all(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => make_folder(&temporary)?,
+            _ => {}
+        }
+        for lane in 0..LANES {
+            make_folder(&temporary.join(lane.to_string()))?;
         }
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
             uploads: AtomicU64::new(0),
-            placing: std::sync::Mutex::default(),
+            placing: std::array::from_fn(|_| std::sync::Mutex::default()),
             flush: Flush::default(),
         })))
     }
 
     pub(super) fn put(&self, vault: VaultId, object: ObjectId) -> DirUpload {
         let number = self.0.uploads.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.0.folder.join(TEMPORARY).join(number.to_string());
+        let lane = self
+            .0
+            .folder
+            .join(TEMPORARY)
+            .join((number % LANES).to_string());
+        let temporary = lane.join(number.to_string());
         let target = self.path(vault, object);
         let (send, receive) = mpsc::channel(QUEUE);
         DirUpload {
             shared: Arc::clone(&self.0),
             pieces: send,
+            placing: usize::from(object.0[15]) % LANES as usize,
             work: spawn_blocking(move || Writing::start(temporary, target)?.run(receive)),
         }
     }
@@ -193,6 +204,8 @@ impl Dir {
 pub struct DirUpload {
     shared: Arc<Shared>,
     pieces: mpsc::Sender<Bytes>,
+    /// Which of the locks of [`Shared::placing`] is this object's.
+    placing: usize,
     work: JoinHandle<Result<Writing, ObjectError>>,
 }
 
@@ -211,7 +224,12 @@ impl DirUpload {
     pub(super) async fn finish(self) -> Result<Stored, ObjectError> {
         drop(self.pieces);
         let writing = self.work.await.map_err(io::Error::other)??;
-        blocking(move || writing.settle(&self.shared)).await
+        blocking(move || {
+            let placing = self.shared.placing.get(self.placing);
+            let _placing = placing.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
+            writing.settle()
+        })
+        .await
     }
 }
 
@@ -241,25 +259,21 @@ impl Writing {
     }
 
     /// Leaf list first: an object in its place always has one.
-    fn settle(self, shared: &Shared) -> Result<Stored, ObjectError> {
+    fn settle(self) -> Result<Stored, ObjectError> {
         let (stored, leaves) = self.hasher.finish();
         drop(self.file);
         if let Some(folder) = self.target.parent() {
             make_folder(folder)?;
         }
-        let _placing = shared
-            .placing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         if let Some(lying) = stored_at(&self.target)? {
             return same(lying, stored);
         }
         if stored.leaf_count > 1 {
             let list = Temporary(self.temporary.0.with_extension(LEAVES));
             create(&list.0)?.write_all(&leaves).map_err(full)?;
-            fs::rename(&list.0, self.target.with_extension(LEAVES))?;
+            list.place(&self.target.with_extension(LEAVES))?;
         }
-        fs::rename(&self.temporary.0, &self.target).map_err(full)?;
+        self.temporary.place(&self.target)?;
         Ok(stored)
     }
 }
@@ -272,12 +286,23 @@ fn same(lying: Stored, new: Stored) -> Result<Stored, ObjectError> {
     }
 }
 
-/// Removes its file when dropped; a renamed file is no longer there.
+/// Removes its file when dropped, unless that took its place.
 struct Temporary(PathBuf);
+
+impl Temporary {
+    fn place(mut self, target: &Path) -> Result<(), ObjectError> {
+        fs::rename(&self.0, target).map_err(full)?;
+        // Nothing lies at the old name any more; looking for it would cost the folder's lock.
+        self.0 = PathBuf::new();
+        Ok(())
+    }
+}
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if !self.0.as_os_str().is_empty() {
+            let _ = fs::remove_file(&self.0);
+        }
     }
 }
 

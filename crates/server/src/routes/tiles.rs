@@ -16,9 +16,11 @@ pub(super) async fn read_tile(
     if !is_plain(&path) {
         return Err(Kind::NotFound.into());
     }
-    match tokio::fs::read(app.tiles().join(&path)).await {
-        Ok(bytes) => Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes)),
-        Err(_) => Err(Kind::NotFound.into()),
+    let tiles = app.tiles().clone();
+    let reading = tokio::task::spawn_blocking(move || tiles.find(&path));
+    match reading.await.ok().flatten() {
+        Some(bytes) => Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes)),
+        None => Err(Kind::NotFound.into()),
     }
 }
 

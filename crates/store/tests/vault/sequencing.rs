@@ -198,6 +198,14 @@ pub(crate) fn check_tiles(vault: &Vault, folder: &Path) {
         let signed: SignedCheckpoint = text.unwrap().parse().unwrap();
         let head = signed.unverified();
         let folder = folder.join("tiles").join(&head.origin);
+        // A log is saved when it has been quiet for a moment.
+        let saved = || std::fs::read_to_string(folder.join("checkpoint")).unwrap_or_default();
+        for _ in 0..100 {
+            if saved().contains(&format!("\n{}\n", head.size)) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         let read =
             |tile: obhut_log::tile::TilePath| std::fs::read(folder.join(tile.to_string())).ok();
         let seen = |_, _: &[u8]| Ok::<(), obhut_log::LogError>(());

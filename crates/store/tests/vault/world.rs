@@ -20,7 +20,7 @@ use obhut_format::{Blob, Cbor, Hash, Kid, UnitId, VaultId};
 use obhut_gate::{Edge, Gate, GateConfig};
 use obhut_sql::testing::TestDb;
 use obhut_sql::{Db, Options};
-use obhut_store::{Clock, NewVault, Notary, Quarter, Store, StoreError, Vault, VaultParts};
+use obhut_store::{Clock, NewVault, Notary, Quarter, Store, StoreError, Tiles, Vault, VaultParts};
 use obhut_suite::{HybridSigner, IdentityKeys, IdentityMaster, Label, NoteKey, Secret, XwingSeed};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -57,7 +57,7 @@ pub(crate) fn parts(folder: &Path, gate: &Arc<Gate>, clock: &Arc<AtomicU64>, n: 
             let gate = Arc::clone(&asked);
             async move { Some(gate.handle(&request).await) }
         }),
-        tiles: folder.join("tiles"),
+        tiles: Tiles::new(folder.join("tiles")),
         clock: Clock::new(move || time.load(Ordering::Relaxed)),
         rng: Box::new(ChaCha20Rng::from_seed(seed)),
     }
