@@ -266,7 +266,7 @@ async fn finish(folder: &Path) {
         .unwrap();
     assert!(receipt.is_some());
     vault.shut_down().await;
-    check_tiles(&vault, folder);
+    check_tiles(&vault, folder).await;
 }
 
 /// Time that goes on from child to child.

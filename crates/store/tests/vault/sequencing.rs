@@ -11,8 +11,8 @@ use obhut_format::context::sha256;
 use obhut_format::entry::Outcome;
 use obhut_format::mutation::Mutation;
 use obhut_format::statement::{CaseClosed, CaseReopened, Event, Role};
-use obhut_log::SignedCheckpoint;
 use obhut_log::tile::verify_log;
+use obhut_log::{Checkpoint, SignedCheckpoint};
 use obhut_model::Refusal;
 use obhut_sql::sql;
 use obhut_sql::testing::TestDb;
@@ -180,7 +180,7 @@ async fn a_restart_goes_on_where_the_last_process_stopped(test: &TestDb) {
     assert_eq!(world.vault.directory().case_state_root(case), root);
     world.file(&person, unit, case, 2).await;
     world.confirmed().await;
-    check_tiles(&world.vault, world.folder.path());
+    check_tiles(&world.vault, world.folder.path()).await;
     let open = test
         .db
         .fetch_all("open", sql("SELECT idx FROM open_entries"))
@@ -193,23 +193,31 @@ async fn a_restart_goes_on_where_the_last_process_stopped(test: &TestDb) {
 }
 
 /// The published tiles are the leaves, and lead to the published head.
-pub(crate) fn check_tiles(vault: &Vault, folder: &Path) {
-    for text in [vault.records_checkpoint(), vault.access_checkpoint()] {
-        let signed: SignedCheckpoint = text.unwrap().parse().unwrap();
-        let head = signed.unverified();
-        let folder = folder.join("tiles").join(&head.origin);
-        // A log is saved when it has been quiet for a moment.
-        let saved = || std::fs::read_to_string(folder.join("checkpoint")).unwrap_or_default();
-        for _ in 0..100 {
-            if saved().contains(&format!("\n{}\n", head.size)) {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+pub(crate) async fn check_tiles(vault: &Vault, folder: &Path) {
+    for checkpoint in [Vault::records_checkpoint, Vault::access_checkpoint] {
+        let (folder, head) = saved_head(folder, || checkpoint(vault)).await;
         let read =
             |tile: obhut_log::tile::TilePath| std::fs::read(folder.join(tile.to_string())).ok();
         let seen = |_, _: &[u8]| Ok::<(), obhut_log::LogError>(());
         verify_log(head.size, &head.root, read, seen).unwrap();
+    }
+}
+
+/// The newest head and its log's folder, as soon as the folder shows it: a log is saved when it has been quiet for a
+/// moment.
+async fn saved_head(
+    folder: &Path,
+    newest: impl Fn() -> Option<String>,
+) -> (std::path::PathBuf, Checkpoint) {
+    loop {
+        let signed: SignedCheckpoint = newest().unwrap().parse().unwrap();
+        let head = signed.unverified().clone();
+        let folder = folder.join("tiles").join(&head.origin);
+        let saved = std::fs::read_to_string(folder.join("checkpoint")).unwrap_or_default();
+        if saved.contains(&format!("\n{}\n", head.size)) {
+            return (folder, head);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -71,6 +71,12 @@ impl<'a> Vault<'a> {
         output(&mut self.client("registrar", &["unit", "create", "Test Unit", &person])).map(drop)
     }
 
+    /// Ends the server and gives its folder, client profiles included.
+    pub(crate) fn stop(self) -> TempDir {
+        drop(self.server);
+        self.folder
+    }
+
     /// A new case of the caseworker's unit.
     pub(crate) fn create_case(&self) -> Result<String> {
         let words = [

@@ -21,6 +21,9 @@ pub(crate) struct Run {
     pub(crate) peak_mib: f64,
     pub(crate) server_cpu_s: f64,
     pub(crate) server_peak_mib: f64,
+    /// What it wrote, until the measurement ends: a file system that has just lost ten thousand files is slow in making
+    /// new ones (ext4 goes round the inodes of the last minutes).
+    _written: TempDir,
 }
 
 pub(crate) enum Entrant<'a> {
@@ -66,7 +69,7 @@ impl Entrant<'_> {
                 copy.arg("-r")
                     .arg(&corpus.folder)
                     .arg(place.path().join("copy"));
-                Ok(alone(&[clock(&mut copy)?, sync(place.path())?]))
+                Ok(alone(&[clock(&mut copy)?, sync(place.path())?], place))
             }
             Self::Restic(program, folder) => {
                 let place = place(folder)?;
@@ -84,7 +87,8 @@ impl Entrant<'_> {
                 };
                 output(&mut restic(&["init"]))?;
                 // It syncs its packs itself.
-                Ok(alone(&[clock(restic(&["backup"]).arg(&corpus.folder))?]))
+                let took = clock(restic(&["backup"]).arg(&corpus.folder))?;
+                Ok(alone(&[took], place))
             }
             Self::Rclone(program, folder) => {
                 let place = place(folder)?;
@@ -97,7 +101,7 @@ impl Entrant<'_> {
                     .arg("copy")
                     .arg(&corpus.folder)
                     .arg("sealed:");
-                Ok(alone(&[clock(&mut copy)?, sync(place.path())?]))
+                Ok(alone(&[clock(&mut copy)?, sync(place.path())?], place))
             }
         }
     }
@@ -120,10 +124,11 @@ fn import(programs: &Programs, folder: &Path, corpus: &Corpus) -> Result<Run> {
         peak_mib: took.peak_kib as f64 / 1024.0,
         server_cpu_s,
         server_peak_mib: vault.server.peak_kib()? as f64 / 1024.0,
+        _written: vault.stop(),
     })
 }
 
-fn alone(took: &[Took]) -> Run {
+fn alone(took: &[Took], written: TempDir) -> Run {
     let peak = took.iter().map(|took| took.peak_kib).max().unwrap_or(0);
     Run {
         wall_s: took.iter().map(|took| took.wall_s).sum(),
@@ -131,6 +136,7 @@ fn alone(took: &[Took]) -> Run {
         peak_mib: peak as f64 / 1024.0,
         server_cpu_s: 0.0,
         server_peak_mib: 0.0,
+        _written: written,
     }
 }
 
