@@ -18,6 +18,10 @@ pub const SEALED_CHUNK_BYTES: u64 = CHUNK_BYTES + 16;
 pub const LEAF_CHUNKS: u64 = 16;
 /// Ciphertext bytes of a full leaf.
 pub const LEAF_BYTES: u64 = LEAF_CHUNKS * SEALED_CHUNK_BYTES;
+/// Leaves of a part of an upload: 512 chunks, 8,396,800 bytes.
+pub const PART_LEAVES: u64 = 32;
+/// Most parts of an upload.
+pub const MAX_PARTS: u64 = 10_000;
 /// The smallest padded length.
 pub const MIN_PADDED_BYTES: u64 = 4_096;
 /// The largest padded length, 4 TiB.
@@ -136,6 +140,26 @@ pub fn leaf_range(leaf: u64, object_bytes: u64) -> (u64, u64) {
     )
 }
 
+/// Leaves of every part but the last when an object is uploaded in parts: [`PART_LEAVES`], or the smallest multiple of it
+/// that needs no more than [`MAX_PARTS`] parts.
+pub fn part_leaves(object_bytes: u64) -> u64 {
+    let multiple = leaf_count(object_bytes).div_ceil(PART_LEAVES * MAX_PARTS);
+    PART_LEAVES * multiple.max(1)
+}
+
+/// Number of parts of an object.
+pub fn part_count(object_bytes: u64) -> u64 {
+    leaf_count(object_bytes).div_ceil(part_leaves(object_bytes))
+}
+
+/// Byte range `[start, end)` of a part, counted from 0: whole leaves, so that each part is hashed on its own.
+pub fn part_range(part: u64, object_bytes: u64) -> (u64, u64) {
+    let leaves = part_leaves(object_bytes);
+    let (start, _) = leaf_range(part * leaves, object_bytes);
+    let (_, end) = leaf_range((part + 1) * leaves - 1, object_bytes);
+    (start, end)
+}
+
 /// Padmé (Nikitin et al. 2019) with a floor of 4,096 bytes: what a length is rounded up to.
 pub fn padme(len: u64) -> u64 {
     if len <= MIN_PADDED_BYTES {
@@ -198,5 +222,33 @@ mod tests {
             assert_eq!(leaf_range(leaves - 1, len).1, len);
             assert!(leaf_range(leaves - 1, len).0 < len);
         }
+    }
+
+    #[test]
+    fn parts_are_whole_leaves_and_at_most_ten_thousand() {
+        for len in [
+            4_232,
+            8_396_920,
+            8_396_921,
+            30_000_000,
+            1 << 30,
+            1 << 40,
+            1 << 42,
+        ] {
+            let count = part_count(len);
+            assert!((1..=MAX_PARTS).contains(&count), "{len}");
+            let mut at = 0;
+            for part in 0..count {
+                let (start, end) = part_range(part, len);
+                assert_eq!(start, at);
+                assert!(end > start);
+                at = end;
+            }
+            assert_eq!(at, len);
+        }
+        assert_eq!(part_range(0, 1 << 30), (0, 8_396_920));
+        assert_eq!(part_range(1, 1 << 30), (8_396_920, 2 * 8_396_800 + 120));
+        assert_eq!(part_count(8_396_920), 1);
+        assert_eq!(part_count(8_396_921), 2);
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ServerError;
 use crate::database::{DatabaseConfig, GATE_DATABASE_VARIABLE, GATE_MIRROR_VARIABLE, Target};
+use crate::objects::S3Settings;
 
 /// Name of the configuration file in the data folder.
 pub const CONFIG_FILE: &str = "obhut.toml";
@@ -57,12 +58,16 @@ pub enum LogFormat {
 pub struct ObjectsConfig {
     /// The folder; each vault has a folder of its own in it.
     pub folder: PathBuf,
+    /// A bucket of an S3 store instead of the folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Settings>,
 }
 
 impl Default for ObjectsConfig {
     fn default() -> Self {
         Self {
             folder: PathBuf::from("objects"),
+            s3: None,
         }
     }
 }
@@ -238,6 +243,9 @@ impl Config {
     /// Refuses settings that cannot work or are not safe.
     pub fn check(&self, data: &Path) -> Result<(), ServerError> {
         check_listen(self.listen)?;
+        if let Some(s3) = &self.objects.s3 {
+            s3.check()?;
+        }
         let keys = absolute(data, &self.gate.keys)?;
         if keys.starts_with(absolute(data, Path::new("."))?) {
             return Err(ServerError::Config(

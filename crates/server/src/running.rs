@@ -9,6 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::ServerError;
 use crate::app::App;
@@ -20,6 +21,7 @@ use crate::randomness::random_bytes;
 use crate::routes::router;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// A server that answers.
 pub struct Running {
@@ -35,6 +37,8 @@ impl Running {
         let mut tasks = JoinSet::new();
         let (gatekeeper, stopping) = (app.gatekeeper().clone(), app.stopping().clone());
         tasks.spawn(async move { gatekeeper.sweep_until(stopping).await });
+        let (objects, stopping) = (app.objects().clone(), app.stopping().clone());
+        tasks.spawn(async move { sweep_objects(objects, stopping).await });
         let listener = listener.tap_io(|connection| {
             // Small answers go out at once; a failure costs latency only.
             let _ = connection.set_nodelay(true);
@@ -76,6 +80,25 @@ impl Running {
     }
 }
 
+/// Removes unfinished uploads that nobody will end, now and every hour.
+async fn sweep_objects(objects: Objects, stopping: CancellationToken) {
+    loop {
+        let now_s = i64::try_from(now_us() / 1_000_000).unwrap_or(i64::MAX);
+        match objects.sweep(now_s).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "unfinished uploads were removed"),
+            Err(error) => {
+                let error = crate::logging::chain(&error);
+                tracing::warn!(error, "unfinished uploads could not be looked for");
+            }
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+    }
+}
+
 /// Opens every vault of a data folder.
 pub async fn open_app(data: &Data) -> Result<App, ServerError> {
     let mut vaults = Vec::new();
@@ -93,9 +116,7 @@ pub async fn open_app(data: &Data) -> Result<App, ServerError> {
         let vault = data.store.open_vault(row.vault, parts).await?;
         vaults.push((row, vault));
     }
-    let folder = data.folder.join(&data.config.objects.folder);
-    let objects = Objects::open_dir(&folder)
-        .map_err(|error| ServerError::file(&folder, std::io::Error::other(error)))?;
+    let objects = Objects::open(&data.config.objects, &data.folder)?;
     let (config, gatekeeper) = (data.config.clone(), data.gatekeeper.clone());
     Ok(App::new(config, gatekeeper, objects, tiles, vaults))
 }

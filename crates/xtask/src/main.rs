@@ -7,6 +7,7 @@ mod bless;
 mod demo;
 mod postgres;
 mod run;
+mod seaweed;
 mod soak;
 mod test;
 mod tools;

@@ -7,6 +7,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::postgres::{self, Server};
 use crate::run::{Result, cargo, must};
+use crate::seaweed::{self, Store};
 use crate::tools::test_runner;
 
 /// How long, and from which seed.
@@ -26,6 +27,7 @@ const VARIABLE: &str = "OBHUT_SEED";
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
     let server = Server::start()?;
+    let store = Store::start()?;
     let mut seed = arguments.seed.unwrap_or_else(seed_from_time);
     let started = Instant::now();
     let mut rounds = 0;
@@ -40,7 +42,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "test(/(^|::)soak_/)",
             ])
             .env(VARIABLE, seed.to_string())
-            .env(postgres::VARIABLE, server.url());
+            .env(postgres::VARIABLE, server.url())
+            .env(seaweed::VARIABLE, store.url());
         must(&mut tests)
             .map_err(|error| format!("{error}; again with `cargo xtask soak --seed {seed}`"))?;
         seed = ChaCha20Rng::seed_from_u64(seed).next_u64();

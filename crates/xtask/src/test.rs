@@ -1,36 +1,41 @@
 //! `cargo xtask test`
 
-use crate::postgres::{self, Server};
+use crate::postgres;
 use crate::run::{Result, cargo, must};
+use crate::seaweed;
 use crate::tools::test_runner;
 
 /// How to run the tests.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Without services: what needs PostgreSQL is skipped with a printed line.
+    /// Without services: what needs PostgreSQL or S3 is skipped with a printed line.
     #[arg(long)]
     fast: bool,
     /// What the test runner gets besides, such as `-p obhut-store` or a test's name.
-    #[arg(last = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // End-to-end tests run the built programs.
     must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
-    let server = if arguments.fast {
+    let services = if arguments.fast {
         None
     } else {
-        Some(Server::start()?)
+        Some((postgres::Server::start()?, seaweed::Store::start()?))
     };
     let mut tests = test_runner();
     tests.arg("--no-fail-fast").args(scope(&arguments.rest));
     let mut documentation = cargo();
     documentation.args(["test", "--quiet", "--workspace", "--doc"]);
     for command in [&mut tests, &mut documentation] {
-        match &server {
-            Some(server) => command.env(postgres::VARIABLE, server.url()),
-            None => command.env_remove(postgres::VARIABLE),
+        match &services {
+            Some((server, store)) => command
+                .env(postgres::VARIABLE, server.url())
+                .env(seaweed::VARIABLE, store.url()),
+            None => command
+                .env_remove(postgres::VARIABLE)
+                .env_remove(seaweed::VARIABLE),
         };
     }
     must(&mut tests)?;
@@ -40,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!(
         "tests passed{}",
         if arguments.fast {
-            ", without PostgreSQL"
+            ", without PostgreSQL and S3"
         } else {
             ""
         }

@@ -45,7 +45,7 @@ pub(crate) fn install(program: &str) -> Result<()> {
 }
 
 /// Where tools are kept: `$XDG_CACHE_HOME/obhut/tools`.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
     cache.unwrap_or_else(home).join("obhut/tools")

@@ -74,6 +74,11 @@ impl From<ObjectError> for Problem {
             ObjectError::Full => Kind::StorageFull.into(),
             ObjectError::Occupied => Self::reason(Kind::Conflict, "object-occupied"),
             ObjectError::Io(_) => Self::detail(Kind::Internal, chain(&error)),
+            ObjectError::Length => Self::reason(Kind::ObjectInvalid, "length"),
+            ObjectError::Refused { .. } | ObjectError::Unavailable(_) => {
+                tracing::error!(error = chain(&error), "the object store failed");
+                Kind::ObjectsUnavailable.into()
+            }
         }
     }
 }

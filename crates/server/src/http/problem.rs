@@ -117,6 +117,10 @@ problems! {
     ObjectMissing = "object-missing", CONFLICT,
         "A capsule of the batch is not stored as its manifest says" / "Ein Umschlag des Stapels ist nicht so abgelegt, wie sein Manifest sagt",
         "Upload the capsule again, then register" / "Den Umschlag noch einmal hochladen, dann registrieren";
+    /// The object store does not answer or refuses; the operational log says why.
+    ObjectsUnavailable = "objects-unavailable", SERVICE_UNAVAILABLE,
+        "The store of the documents does not answer" / "Der Ablagespeicher der Dokumente antwortet nicht",
+        "Try again in a minute; then tell the operator" / "In einer Minute noch einmal versuchen, dann den Betrieb benachrichtigen";
     /// A body over its limit.
     PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE,
         "The body is too large" / "Der Inhalt ist zu groß",

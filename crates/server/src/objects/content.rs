@@ -51,6 +51,11 @@ impl ContentHasher {
         }
     }
 
+    /// Bytes taken so far.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// Root, leaf list and length.
     pub fn finish(mut self) -> (Stored, Vec<u8>) {
         self.end_leaf();

@@ -64,7 +64,7 @@ impl Dir {
         })))
     }
 
-    pub(super) fn put(&self, vault: VaultId, object: ObjectId) -> DirUpload {
+    pub(super) fn put(&self, vault: VaultId, object: ObjectId, object_bytes: u64) -> DirUpload {
         let number = self.0.uploads.fetch_add(1, Ordering::Relaxed);
         let lane = self
             .0
@@ -78,6 +78,7 @@ impl Dir {
             shared: Arc::clone(&self.0),
             pieces: send,
             placing: usize::from(object.0[15]) % LANES as usize,
+            object_bytes,
             work: spawn_blocking(move || Writing::start(temporary, target)?.run(receive)),
         }
     }
@@ -153,6 +154,7 @@ impl Dir {
         limit: usize,
     ) -> Result<Vec<ObjectId>, ObjectError> {
         let folder = self.0.folder.join(vault.to_string());
+        let after = after.map(|after| after.to_string());
         blocking(move || {
             let mut ids = Vec::new();
             for fan in sorted_names(&folder)? {
@@ -161,7 +163,7 @@ impl Dir {
                     let Ok(id) = name.parse::<ObjectId>() else {
                         continue;
                     };
-                    if after.is_none_or(|after| id > after) {
+                    if after.as_ref().is_none_or(|after| name > *after) {
                         ids.push(id);
                     }
                     if ids.len() == limit {
@@ -206,6 +208,7 @@ pub struct DirUpload {
     pieces: mpsc::Sender<Bytes>,
     /// Which of the locks of [`Shared::placing`] is this object's.
     placing: usize,
+    object_bytes: u64,
     work: JoinHandle<Result<Writing, ObjectError>>,
 }
 
@@ -224,6 +227,9 @@ impl DirUpload {
     pub(super) async fn finish(self) -> Result<Stored, ObjectError> {
         drop(self.pieces);
         let writing = self.work.await.map_err(io::Error::other)??;
+        if writing.hasher.total() != self.object_bytes {
+            return Err(ObjectError::Length);
+        }
         blocking(move || {
             let placing = self.shared.placing.get(self.placing);
             let _placing = placing.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));

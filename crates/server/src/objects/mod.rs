@@ -2,9 +2,12 @@
 
 mod content;
 mod dir;
+mod s3;
 mod staged;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod testing;
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,21 +17,42 @@ use obhut_format::{Hash, ObjectId, VaultId};
 
 pub use content::ContentHasher;
 pub use dir::{Dir, DirReader, DirUpload};
+pub use s3::{Checksum, Credentials, S3, S3Reader, S3Settings, S3Upload, Ways};
 pub use staged::Staged;
+
+use crate::ServerError;
+use crate::config::ObjectsConfig;
 
 /// Why an object cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectError {
-    /// The store failed.
-    #[error("the object store failed")]
-    Io(#[from] std::io::Error),
     /// No room left.
     #[error("the object store is full")]
     Full,
+    /// A folder failed.
+    #[error("the object store failed")]
+    Io(#[from] std::io::Error),
+    /// More or fewer bytes came than were announced.
+    #[error("the upload has another length than was announced")]
+    Length,
     /// Another object lies under this id.
     #[error("another object lies under this id")]
     Occupied,
+    /// The store does not take what is asked of it: an operator must mend it.
+    #[error(
+        "the object store refuses ({code}): check endpoint, region, bucket, credentials and clock with \
+         `obhut-server s3-probe`"
+    )]
+    Refused {
+        /// What the store calls it.
+        code: String,
+    },
+    /// The store did not answer, or not usably; the same request may be sent again.
+    #[error(
+        "the object store does not answer usably: check that it runs and that the endpoint is right"
+    )]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What is known of a stored object.
@@ -47,6 +71,8 @@ pub struct Stored {
 pub enum Objects {
     /// A folder on this machine.
     Dir(Dir),
+    /// A bucket of an S3 store.
+    S3(S3),
 }
 
 impl Objects {
@@ -55,10 +81,23 @@ impl Objects {
         Dir::open(folder).map(Self::Dir)
     }
 
-    /// Starts storing an object; nothing is visible before [`Upload::finish`].
-    pub fn put(&self, vault: VaultId, object: ObjectId) -> Upload {
+    /// Opens what the configuration names; relative paths count from `data`.
+    pub fn open(config: &ObjectsConfig, data: &Path) -> Result<Self, ServerError> {
+        let Some(settings) = &config.s3 else {
+            let folder = data.join(&config.folder);
+            return Self::open_dir(&folder)
+                .map_err(|error| ServerError::file(&folder, std::io::Error::other(error)));
+        };
+        let credentials = settings.load_credentials(data)?;
+        let ways = Ways::default().overruled_by(settings);
+        S3::new(settings, &credentials, ways, data).map(Self::S3)
+    }
+
+    /// Starts storing an object of so many bytes; nothing is visible before [`Upload::finish`].
+    pub fn put(&self, vault: VaultId, object: ObjectId, object_bytes: u64) -> Upload {
         match self {
-            Self::Dir(dir) => Upload::Dir(dir.put(vault, object)),
+            Self::Dir(dir) => Upload::Dir(dir.put(vault, object, object_bytes)),
+            Self::S3(s3) => Upload::S3(Box::new(s3.put(vault, object, object_bytes))),
         }
     }
 
@@ -66,6 +105,7 @@ impl Objects {
     pub async fn head(&self, vault: VaultId, object: ObjectId) -> Result<Option<u64>, ObjectError> {
         match self {
             Self::Dir(dir) => dir.head(vault, object).await,
+            Self::S3(s3) => s3.head(vault, object).await,
         }
     }
 
@@ -77,6 +117,7 @@ impl Objects {
     ) -> Result<Option<Stored>, ObjectError> {
         match self {
             Self::Dir(dir) => dir.find_stored(vault, object).await,
+            Self::S3(s3) => s3.find_stored(vault, object).await,
         }
     }
 
@@ -89,6 +130,7 @@ impl Objects {
     ) -> Result<Option<Reader>, ObjectError> {
         match self {
             Self::Dir(dir) => Ok(dir.get_range(vault, object, range).await?.map(Reader::Dir)),
+            Self::S3(s3) => Ok(s3.get_range(vault, object, range).await?.map(Reader::S3)),
         }
     }
 
@@ -100,6 +142,7 @@ impl Objects {
     ) -> Result<Option<Vec<u8>>, ObjectError> {
         match self {
             Self::Dir(dir) => dir.find_leaves(vault, object).await,
+            Self::S3(s3) => s3.find_leaves(vault, object).await,
         }
     }
 
@@ -107,10 +150,11 @@ impl Objects {
     pub async fn delete(&self, vault: VaultId, object: ObjectId) -> Result<(), ObjectError> {
         match self {
             Self::Dir(dir) => dir.delete(vault, object).await,
+            Self::S3(s3) => s3.delete(vault, object).await,
         }
     }
 
-    /// At most `limit` ids after `after`, in ascending order.
+    /// At most `limit` ids after `after`, in the order of their text form.
     pub async fn list(
         &self,
         vault: VaultId,
@@ -119,6 +163,7 @@ impl Objects {
     ) -> Result<Vec<ObjectId>, ObjectError> {
         match self {
             Self::Dir(dir) => dir.list(vault, after, limit).await,
+            Self::S3(s3) => s3.list(vault, after, limit).await,
         }
     }
 
@@ -127,6 +172,17 @@ impl Objects {
     pub async fn flush(&self) -> Result<(), ObjectError> {
         match self {
             Self::Dir(dir) => dir.flush().await,
+            // What a bucket has acknowledged is durable.
+            Self::S3(_) => Ok(()),
+        }
+    }
+
+    /// Removes what uploads left that ended without a word, where the store does not do it itself; `now_s` is the time in
+    /// seconds. How many there were.
+    pub async fn sweep(&self, now_s: i64) -> Result<u64, ObjectError> {
+        match self {
+            Self::Dir(_) => Ok(0),
+            Self::S3(s3) => s3.sweep(now_s).await,
         }
     }
 }
@@ -135,13 +191,16 @@ impl Objects {
 pub enum Upload {
     /// Into a folder.
     Dir(DirUpload),
+    /// Into a bucket.
+    S3(Box<S3Upload>),
 }
 
 impl Upload {
-    /// Appends bytes; waits while the disk is behind.
+    /// Appends bytes; waits while the store is behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), ObjectError> {
         match self {
             Self::Dir(upload) => upload.write(bytes).await,
+            Self::S3(upload) => upload.write(bytes).await,
         }
     }
 
@@ -149,6 +208,7 @@ impl Upload {
     pub async fn finish(self) -> Result<Stored, ObjectError> {
         match self {
             Self::Dir(upload) => upload.finish().await,
+            Self::S3(upload) => upload.finish().await,
         }
     }
 }
@@ -157,6 +217,8 @@ impl Upload {
 pub enum Reader {
     /// From a folder.
     Dir(DirReader),
+    /// From a bucket.
+    S3(S3Reader),
 }
 
 impl Reader {
@@ -164,6 +226,7 @@ impl Reader {
     pub async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
         match self {
             Self::Dir(reader) => reader.next().await,
+            Self::S3(reader) => reader.next().await,
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn store_object(
     let expected = Expected::read(&app, &vault, &query, &headers)?;
     let place = app.upload_places().acquire().await;
     let _place = place.map_err(|_| Kind::Unavailable)?;
-    let upload = app.objects().put(vault.id(), object);
+    let upload = app.objects().put(vault.id(), object, expected.announced);
     let (header, stored) = receive(upload, body, &expected).await?;
     app.staged().remember(object, header, stored);
     Ok(Json(StoreAnswer {
