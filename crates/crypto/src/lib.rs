@@ -7,6 +7,7 @@ mod gatekeeper;
 mod grant;
 mod identity;
 mod key;
+mod recovery;
 mod revision;
 mod sealed;
 mod share;
@@ -26,6 +27,10 @@ pub use grant::{
 };
 pub use identity::{Identity, PublicIdentity};
 pub use key::{AccessKey, CaseFileKey};
+pub use recovery::{
+    RecoveryRequest, RecoveryShare, RecoveryTerms, combine_recovery, make_recovery_policy,
+    open_recovery_note, open_recovery_share, seal_recovery_note,
+};
 pub use revision::{
     ManifestTerms, RevisionReader, RevisionSealer, RevisionSecrets, open_card, revision_of,
     seal_card,

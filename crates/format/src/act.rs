@@ -39,6 +39,8 @@ codes! {
         14 => RevokeGrant = "revoke-grant",
         /// Reads access-log entries about oneself or, as DPO, about others.
         15 => ReadLog = "read-log",
+        /// Sets up agency recovery, asks for it, approves or finishes it.
+        16 => Recover = "recover",
     }
 }
 

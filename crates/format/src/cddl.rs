@@ -25,7 +25,8 @@ rules! {
     share: ShareKind Binding DepositKey DepositItem Deposit SignedDeposit DepositReceipt;
     key: GrantKind Grant Membership;
     card: Assurance Cosigner VaultCard;
-    statement: Role RevocationReason PersonEnrolled PersonInvited BundleRotated DeviceAdded DeviceRevoked Appointed AppointmentEnded UnitEpoch CaseKind CaseCreated CaseKey CaseRekeyed SubjectAdded CaseClosed CaseReopened GrantRevoked CardAmended ShardOpened GateHead Event PersonSigner Signer Statement SignedStatement;
+    statement: Role RevocationReason PersonEnrolled PersonInvited BundleRotated DeviceAdded DeviceRevoked Appointed AppointmentEnded DeputyAppointed DeputyEnded UnitEpoch CaseKind CaseCreated CaseKey CaseRekeyed SubjectAdded CaseClosed CaseReopened GrantRevoked CardAmended ShardOpened GateHead Event PersonSigner Signer Statement SignedStatement;
+    recovery: RecoveryTrustee RecoveryPolicy RecoveryRequested RecoveryApproved RecoveryFinished RecoveryWithdrawn RecoveryDrilled;
     batch: BatchKind BatchHeader SignedBatch RegisterItem BatchItem RecordPayload;
     mutation: MutationRecord UnitLink CaseLink BlindIndex LambdaWrap DocumentRow LogKeyRewrap Mutation Committed;
     act: ActKind ObjectRef Reason PinnedCheckpoint Act SignedAct ActRequest;

@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod mutation;
 pub mod person;
 pub mod reading;
+pub mod recovery;
 pub mod release;
 pub mod session;
 pub mod share;

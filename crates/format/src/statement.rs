@@ -7,6 +7,10 @@ use crate::id::{
     CaseId, ClassCode, DeviceKid, DocumentId, Hash, Kid, PersonId, ShareId, UnitId, VaultId,
 };
 use crate::person::KeyBundle;
+use crate::recovery::{
+    RecoveryApproved, RecoveryDrilled, RecoveryFinished, RecoveryPolicy, RecoveryRequested,
+    RecoveryWithdrawn,
+};
 use crate::{codes, record, tagged};
 
 codes! {
@@ -129,6 +133,34 @@ record! {
         2 => role: Role,
         /// The unit.
         3 => unit: Option<UnitId>,
+    }
+}
+
+record! {
+    /// Somebody stands in for a caseworker of a unit; signed by a registrar or the caseworker.
+    DeputyAppointed {
+        /// Who stands in.
+        1 => deputy: PersonId,
+        /// For whom.
+        2 => on_behalf_of: PersonId,
+        /// In which unit.
+        3 => unit: UnitId,
+        /// From when, microseconds UTC.
+        4 => from_us: u64,
+        /// Until when, microseconds UTC; a deputy always has an end.
+        5 => until_us: u64,
+    }
+}
+
+record! {
+    /// A deputy's time ends early; signed by a registrar, the caseworker or the deputy.
+    DeputyEnded {
+        /// Who stood in.
+        1 => deputy: PersonId,
+        /// For whom.
+        2 => on_behalf_of: PersonId,
+        /// In which unit.
+        3 => unit: UnitId,
     }
 }
 
@@ -348,6 +380,22 @@ tagged! {
         17 => ShardOpened(ShardOpened),
         /// The gatekeeper's chain head.
         18 => GateHead(GateHead),
+        /// Who can recover the agency's keys together.
+        19 => RecoveryPolicy(Box<RecoveryPolicy>),
+        /// Trustees are asked for their shares.
+        20 => RecoveryRequested(RecoveryRequested),
+        /// A trustee hands a share over.
+        21 => RecoveryApproved(RecoveryApproved),
+        /// A recovery was used and its bundle renewed.
+        22 => RecoveryFinished(RecoveryFinished),
+        /// A request is withdrawn.
+        23 => RecoveryWithdrawn(RecoveryWithdrawn),
+        /// A trustee's share was tried.
+        24 => RecoveryDrilled(RecoveryDrilled),
+        /// Somebody stands in for a caseworker.
+        25 => DeputyAppointed(DeputyAppointed),
+        /// A deputy's time ends early.
+        26 => DeputyEnded(DeputyEnded),
     }
 }
 
@@ -373,6 +421,14 @@ impl Event {
             Self::CardAmended(_) => "card-amended",
             Self::ShardOpened(_) => "shard-opened",
             Self::GateHead(_) => "gate-head",
+            Self::RecoveryPolicy(_) => "recovery-policy",
+            Self::RecoveryRequested(_) => "recovery-requested",
+            Self::RecoveryApproved(_) => "recovery-approved",
+            Self::RecoveryFinished(_) => "recovery-finished",
+            Self::RecoveryWithdrawn(_) => "recovery-withdrawn",
+            Self::RecoveryDrilled(_) => "recovery-drilled",
+            Self::DeputyAppointed(_) => "deputy-appointed",
+            Self::DeputyEnded(_) => "deputy-ended",
         }
     }
 }

@@ -7,17 +7,19 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use obhut_crypto::{
     AccessKey, CaseEpochRef, CaseFileKey, CaseShare, CryptoError, DocumentShare, Identity,
-    PublicIdentity, RevisionReader, RevisionRef, UnitKey, VerifiedBatch, open_case_grant,
-    open_document_grant, revision_of, unwrap_access_key, unwrap_earlier_case_key, verify_statement,
+    PublicIdentity, RecoveryRequest, RecoveryShare, RevisionReader, RevisionRef, UnitKey,
+    VerifiedBatch, combine_recovery, open_case_grant, open_document_grant, open_recovery_share,
+    revision_of, unwrap_access_key, unwrap_earlier_case_key, verify_statement,
 };
 use obhut_format::batch::{BatchItem, RegisterItem, SignedBatch};
 use obhut_format::context::sha256;
 use obhut_format::key::{Grant, GrantKind, Membership};
 use obhut_format::manifest::Manifest;
 use obhut_format::person::KeyBundle;
+use obhut_format::recovery::{RecoveryApproved, RecoveryPolicy, RecoveryRequested};
 use obhut_format::statement::{SignedStatement, UnitEpoch};
 use obhut_format::{CaseId, Cbor, DocumentId, Hash, Kid, PersonId, VaultId, invite};
-use obhut_suite::Secret;
+use obhut_suite::{Secret, XwingSeed};
 use serde_json::{Value, json};
 
 use super::Vector;
@@ -40,6 +42,9 @@ pub(crate) fn check(vector: &Vector, folder: &Path) -> Result<Output, &'static s
         "invitation" => invitation(&input),
         "manifest" => manifest(&input),
         "membership" => membership(&input),
+        "recovery-combine" => recovery_combine(&input),
+        "recovery-handover" => recovery_handover(&input),
+        "recovery-share" => recovery_share(&input),
         "register-entry" => register_entry(&input),
         "seal" => seal(&input),
         "sealed-identity" => sealed_identity(&input),
@@ -275,4 +280,47 @@ fn batch(input: &Input<'_>) -> Result<Output, CryptoError> {
     let (signed, item): (SignedBatch, BatchItem) = (input.record("batch")?, input.record("item")?);
     let item: RegisterItem = VerifiedBatch::verify(&signed, &signer(input)?)?.open_item(&item)?;
     Ok(hexes([("item", &item.to_bytes())]))
+}
+
+fn recovery_share(input: &Input<'_>) -> Result<Output, CryptoError> {
+    let policy: RecoveryPolicy = input.record("policy")?;
+    let vault = VaultId(input.array("vault"));
+    let share = open_recovery_share(&policy, vault, &input.identity())?;
+    // EXPOSE: a test share.
+    Ok(hexes([("value", share.value().expose())]))
+}
+
+fn recovery_handover(input: &Input<'_>) -> Result<Output, CryptoError> {
+    let policy: RecoveryPolicy = input.record("policy")?;
+    let asked: RecoveryRequested = input.record("request")?;
+    let approved: RecoveryApproved = input.record("approved")?;
+    let vault = VaultId(input.array("vault"));
+    let requester = PersonId(input.array("requester"));
+    let hash = asked.hash(vault, requester, Kid(input.array("requester_kid")));
+    let request = RecoveryRequest {
+        vault,
+        hash,
+        asked: &asked,
+    };
+    let session = XwingSeed::from_secret(input.secret("session"));
+    let share = request.receive(&policy, &approved, &session)?;
+    // EXPOSE: a test share.
+    Ok(hexes([
+        ("request_hash", &hash),
+        ("value", share.value().expose()),
+    ]))
+}
+
+fn recovery_combine(input: &Input<'_>) -> Result<Output, CryptoError> {
+    let policy: RecoveryPolicy = input.record("policy")?;
+    let vault = VaultId(input.array("vault"));
+    let bytes = input.bytes("shares");
+    let share = |bytes: &[u8]| {
+        let value = Secret::from_slice(&bytes[1..])?;
+        RecoveryShare::check(&policy, vault, bytes[0].into(), value)
+    };
+    let shares: Vec<RecoveryShare> = bytes.chunks(33).map(share).collect::<Result<_, _>>()?;
+    let identity = combine_recovery(&policy, &shares)?;
+    // EXPOSE: a test seed.
+    Ok(hexes([("master", identity.master().expose())]))
 }

@@ -18,7 +18,7 @@ use obhut_format::{BatchId, CaseId, Cbor, DocumentId, PersonId, UnitId, VaultId}
 use obhut_suite::{Backend, Secret, seal_with};
 use serde_json::{Value, json};
 
-use super::{Vector, mutants};
+use super::{Vector, mutants, recovery};
 use crate::made::{Made, at, make_for, patterned, rng, threads};
 
 /// Every vector of this version. Later versions add lines here and change none.
@@ -33,6 +33,7 @@ pub(crate) fn make() -> Vec<Vector> {
     vectors.extend(identities());
     vectors.extend(signatures());
     vectors.extend(mutants::make());
+    vectors.extend(recovery::make());
     vectors
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn make() -> Vec<Vector> {
 
 impl Vector {
     /// A copy that must be refused.
-    fn refused(&self, name: &str, case: &str, expect: &str, about: &str) -> Self {
+    pub(crate) fn refused(&self, name: &str, case: &str, expect: &str, about: &str) -> Self {
         let mut copy = self.clone();
         copy.name = format!("{}/{case}-{name}", self.kind());
         copy.case = Some(case.to_owned());
@@ -52,7 +52,7 @@ impl Vector {
         copy
     }
 
-    fn bytes(&self, field: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, field: &str) -> Vec<u8> {
         HEXLOWER
             .decode(self.input[field].as_str().unwrap().as_bytes())
             .unwrap()
