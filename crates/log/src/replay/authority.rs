@@ -98,7 +98,10 @@ impl Directory {
         at_us: u64,
     ) -> Result<(), ReplayError> {
         match author {
-            Author::Person(person) if self.holds_role(person, Role::CaseWorker, unit, at_us) => {
+            Author::Person(person)
+                if self.holds_role(person, Role::CaseWorker, unit, at_us)
+                    || self.is_deputy(person, unit, at_us) =>
+            {
                 Ok(())
             }
             _ => Err(ReplayError::NotAuthorised),

@@ -9,7 +9,9 @@ use obhut_format::{
 use obhut_suite::NotePublic;
 use rpds::{HashTrieMapSync, HashTrieSetSync, VectorSync};
 
+use super::deputies::Deputy;
 use super::error::ReplayError;
+use super::recovery::RecoveryBook;
 use super::state::{Batch, Case, Device, Document, OpenBatch, Person, PersonKey, Unit};
 use crate::checkpoint::Quorum;
 use crate::note::{NoteKeyType, VerifierKey};
@@ -43,6 +45,8 @@ pub struct Directory {
     pub(super) shards: VectorSync<ShardOpened>,
     pub(super) gate_head: Option<GateHead>,
     pub(super) open_batch: Option<OpenBatch>,
+    pub(super) recovery: Arc<RecoveryBook>,
+    pub(super) deputies: Arc<Vec<Deputy>>,
 }
 
 impl Directory {
@@ -71,6 +75,8 @@ impl Directory {
             shards: VectorSync::new_sync(),
             gate_head: None,
             open_batch: None,
+            recovery: Arc::new(RecoveryBook::new()),
+            deputies: Arc::default(),
         }
     }
 

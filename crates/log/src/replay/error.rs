@@ -97,6 +97,18 @@ refusals! {
     PersonNotActivated = "person-not-activated", "the person has not activated yet";
     /// No such person.
     PersonUnknown = "person-unknown", "the person does not exist";
+    /// A unit epoch that leaves the recovery bundle in force out.
+    RecoveryMissing = "recovery-missing", "the unit's key is not sealed to the recovery bundle in force";
+    /// Recovery needs two registrars.
+    RecoveryOff = "recovery-off", "recovery is off until there are two registrars";
+    /// A set of shares that is not the one in force, or not the next one.
+    RecoverySetStale = "recovery-set-stale", "the set of recovery shares is not the one in force";
+    /// The shares of the set came together: it is single-use.
+    RecoverySpent = "recovery-spent", "the recovery bundle was used and has to be renewed";
+    /// A threshold below two or above the number of trustees, or too many trustees.
+    RecoveryThreshold = "recovery-threshold", "the threshold does not fit the number of trustees";
+    /// No such request, or it is not open, or not approved by enough trustees.
+    RecoveryUnknown = "recovery-unknown", "there is no such open request for recovery";
     /// Registered after its deposit's term.
     RegisteredTooLate = "registered-too-late", "the document was registered too late after its deposit";
     /// The statement is in the log already.

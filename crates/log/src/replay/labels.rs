@@ -77,12 +77,29 @@ fn event_labels(event: &Event, directory: &Directory) -> Vec<RecordLabel> {
     let vault = RecordLabel::new(LabelKind::Vault, directory.vault().0);
     let person = |id: PersonId| RecordLabel::new(LabelKind::Person, id.0);
     let case = |id: obhut_format::CaseId| RecordLabel::new(LabelKind::Case, id.0);
-    let with_unit = |id: PersonId, unit: Option<obhut_format::UnitId>| {
+    let with_unit = |id: PersonId, unit: Option<obhut_format::UnitId>| -> Vec<RecordLabel> {
         let unit = unit.map(|unit| RecordLabel::new(LabelKind::Unit, unit.0));
         std::iter::once(person(id)).chain(unit).collect()
     };
     match event {
-        Event::Card(_) | Event::GateHead(_) => vec![vault],
+        Event::Card(_)
+        | Event::GateHead(_)
+        | Event::RecoveryPolicy(_)
+        | Event::RecoveryRequested(_)
+        | Event::RecoveryApproved(_)
+        | Event::RecoveryFinished(_)
+        | Event::RecoveryWithdrawn(_)
+        | Event::RecoveryDrilled(_) => vec![vault],
+        Event::DeputyAppointed(event) => {
+            let mut labels = with_unit(event.deputy, Some(event.unit));
+            labels.push(person(event.on_behalf_of));
+            labels
+        }
+        Event::DeputyEnded(event) => {
+            let mut labels = with_unit(event.deputy, Some(event.unit));
+            labels.push(person(event.on_behalf_of));
+            labels
+        }
         Event::ShardOpened(_) => {
             vec![
                 vault,

@@ -6,10 +6,12 @@
 mod authority;
 mod batches;
 mod cases;
+mod deputies;
 mod directory;
 mod error;
 mod labels;
 mod people;
+mod recovery;
 mod replayer;
 mod snapshot;
 mod state;
@@ -17,10 +19,12 @@ mod statements;
 mod tail;
 mod units;
 
+pub use deputies::Deputy;
 pub use directory::{Directory, quorum};
 pub use error::ReplayError;
 pub use labels::{MAX_PERSON_LABELS, RecordLabel, record_labels};
 pub use people::INVITATION_US;
+pub use recovery::{Drill, Handover, KnownPolicy, RecoveryBook, RecoveryState};
 pub use replayer::{AccessReplayer, Extension, Replayer, claimed_head};
 pub use state::{
     Appointment, Batch, Case, Device, Document, OpenBatch, Person, PersonKey, Revision,

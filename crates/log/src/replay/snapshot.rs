@@ -10,7 +10,9 @@ use obhut_format::{CaseId, DocumentId, VaultId, record};
 use rpds::HashTrieMapSync;
 
 use super::cases::REVOKED;
+use super::deputies::Deputy;
 use super::directory::Directory;
+use super::recovery::RecoveryBook;
 use super::state::{Batch, Case, Device, Document, OpenBatch, Person, RevokedGrant, Unit};
 use crate::state::{CaseState, DocumentState, DocumentStatus};
 
@@ -61,6 +63,10 @@ record! {
         16 => gate_head: Option<GateHead>,
         /// A batch in progress.
         17 => open_batch: Option<OpenBatch>,
+        /// Agency recovery; none before the first policy.
+        18 => recovery: Option<RecoveryBook>,
+        /// Deputies; none before the first one.
+        19 => deputies: Option<Vec<Deputy>>,
     }
 }
 
@@ -95,6 +101,8 @@ impl Directory {
             shards: self.shards.iter().cloned().collect(),
             gate_head: self.gate_head.clone(),
             open_batch: self.open_batch.clone(),
+            recovery: (!self.recovery.policies.is_empty()).then(|| (*self.recovery).clone()),
+            deputies: (!self.deputies.is_empty()).then(|| (*self.deputies).clone()),
         }
     }
 
@@ -109,6 +117,8 @@ impl Directory {
         directory.shards = kept.shards.into_iter().collect();
         directory.gate_head = kept.gate_head;
         directory.open_batch = kept.open_batch;
+        directory.recovery = Arc::new(kept.recovery.unwrap_or_else(RecoveryBook::new));
+        directory.deputies = Arc::new(kept.deputies.unwrap_or_default());
         for list in kept.case_documents {
             let documents = list.documents.into_iter().collect();
             directory.case_documents.insert_mut(list.case, documents);

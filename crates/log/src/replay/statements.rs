@@ -39,9 +39,30 @@ impl Directory {
             Event::CardAmended(event) => self.card_amended(event, author, time_us)?,
             Event::ShardOpened(event) => self.shard_opened(event, author)?,
             Event::GateHead(event) => self.gate_head_anchored(event, author)?,
+            event => self.apply_custody(event, author, time_us)?,
         }
         self.nonces.insert_mut(statement.nonce);
         Ok(())
+    }
+
+    /// Recovery and deputies.
+    fn apply_custody(
+        &mut self,
+        event: &Event,
+        author: Author,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        match event {
+            Event::RecoveryPolicy(event) => self.recovery_policy_stated(event, author, time_us),
+            Event::RecoveryRequested(event) => self.recovery_requested(event, author, time_us),
+            Event::RecoveryApproved(event) => self.recovery_approved(event, author, time_us),
+            Event::RecoveryFinished(event) => self.recovery_finished(event, author, time_us),
+            Event::RecoveryWithdrawn(event) => self.recovery_withdrawn(event, author, time_us),
+            Event::RecoveryDrilled(event) => self.recovery_drilled(event, author, time_us),
+            Event::DeputyAppointed(event) => self.deputy_appointed(event, author, time_us),
+            Event::DeputyEnded(event) => self.deputy_ended(event, author, time_us),
+            _ => Err(ReplayError::NotSensible),
+        }
     }
 
     /// The first card is pinned; a later one may change policy, never who the vault is.

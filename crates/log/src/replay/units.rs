@@ -44,11 +44,13 @@ impl Directory {
         if kids.len() != event.members.len() {
             return Err(ReplayError::NotSensible);
         }
-        for kid in kids {
+        let recovery = self.check_recovery_member(&kids)?;
+        for kid in kids.into_iter().filter(|kid| Some(*kid) != recovery) {
             let member = self.activated_holder(kid)?;
             let person = self.person(member).ok_or(ReplayError::PersonUnknown)?;
             // Who was taken out of the unit comes back by a new appointment only.
             let kept_out = self.has_left(member, event.unit, time_us)
+                && !self.is_deputy_to_be(member, event.unit, time_us)
                 && !person.holds(Role::Registrar, None, time_us);
             if person.citizen || kept_out {
                 return Err(ReplayError::MemberRefused);
@@ -71,6 +73,9 @@ impl Directory {
             }
         };
         let mut appointments = person.appointments.iter().filter(of_unit).peekable();
-        appointments.peek().is_some() && !appointments.any(|a| a.holds(time_us))
+        if appointments.peek().is_none() {
+            return self.was_deputy(member, unit, time_us);
+        }
+        !appointments.any(|a| a.holds(time_us))
     }
 }

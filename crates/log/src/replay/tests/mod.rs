@@ -6,6 +6,8 @@
 )]
 
 mod authority;
+mod deputies;
 mod documents;
+mod recovery;
 mod replaying;
 mod world;
