@@ -25,17 +25,21 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Opens every membership of this identity and walks the chain links down to epoch 1.
+    /// Opens every membership of these identities and walks the chain links down to epoch 1.
     pub fn open(
         own: OwnKeys,
-        identity: &Identity,
+        identities: &[&Identity],
         directory: &Directory,
     ) -> Result<Self, ClientError> {
         let mut units = BTreeMap::new();
         for membership in &own.memberships {
-            if let Some(key) = open_membership(membership, identity, directory)? {
-                units.insert((membership.unit, membership.epoch), key);
-            }
+            // Rows of other bundles may linger; they are of no use.
+            let mut holders = identities.iter();
+            let Some(identity) = holders.find(|own| own.kid() == membership.member) else {
+                continue;
+            };
+            let key = open_membership(membership, identity, directory)?;
+            units.insert((membership.unit, membership.epoch), key);
         }
         let mut links: Vec<&UnitLink> = own.unit_links.iter().collect();
         links.sort_by_key(|link| std::cmp::Reverse((link.unit, link.epoch)));
@@ -139,20 +143,16 @@ fn open_membership(
     membership: &Membership,
     identity: &Identity,
     directory: &Directory,
-) -> Result<Option<UnitKey>, ClientError> {
-    // Rows of superseded bundles may linger; they are of no use.
-    if membership.member != identity.kid() {
-        return Ok(None);
-    }
+) -> Result<UnitKey, ClientError> {
     let unit = directory.unit(membership.unit);
     let epoch = unit.and_then(|unit| unit.find_epoch(membership.epoch));
     let epoch = epoch.ok_or_else(|| {
         ClientError::integrity("the vault sent a membership of a unit epoch that is not logged")
     })?;
     let vault = directory.vault();
-    Ok(Some(UnitKey::open_membership(
+    Ok(UnitKey::open_membership(
         vault, epoch, membership, identity,
-    )?))
+    )?)
 }
 
 fn open_link(
@@ -207,7 +207,7 @@ impl Vault {
     pub async fn load_keyring(&mut self) -> Result<&Keyring, ClientError> {
         if self.keyring.is_none() {
             let own = self.endpoint().own_keys().await?;
-            let keyring = Keyring::open(own, &self.unlocked().identity, self.directory())?;
+            let keyring = Keyring::open(own, &self.unlocked().identities(), self.directory())?;
             self.keyring = Some(keyring);
         }
         self.keyring()

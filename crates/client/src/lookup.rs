@@ -84,6 +84,23 @@ impl Vault {
         Ok(None)
     }
 
+    /// Asks for all records once more: a granted recovery lets this profile see the sealed names of units
+    /// it was not a member of.
+    pub(crate) async fn load_unit_names(&mut self) -> Result<(), ClientError> {
+        let (mut next, size) = (0, self.directory().size());
+        while next < size {
+            let page = self.endpoint().records(next).await?;
+            if page.entries.is_empty() || page.first != next {
+                return Err(ClientError::integrity("the vault keeps records back"));
+            }
+            for (entry, sealed) in page.entries.iter().zip(&page.sealed) {
+                take_sealed(entry, sealed, self.records.names_mut())?;
+            }
+            next += page.entries.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Asks once more for the record that enrolled a person: the first time this profile may not have been
     /// allowed to see its sealed part.
     async fn fetch_sealed(&mut self, person: PersonId) -> Result<(), ClientError> {

@@ -33,7 +33,7 @@ impl Vault {
         let unit = UnitId(random_bytes());
         let mut persons = vec![self.person()];
         persons.extend(members.iter().filter(|member| **member != self.person()));
-        let bundles = self.bundles(&persons)?;
+        let bundles = self.bundles_with_recovery(&persons)?;
         let epoch = make_unit_epoch(self.id(), unit, name, &bundles, None)?;
         let appointments = members
             .iter()
@@ -197,7 +197,7 @@ impl Vault {
             )
         })?;
         let epoch = self.unit_epoch(unit)?;
-        let bundles = self.bundles(members)?;
+        let bundles = self.bundles_with_recovery(members)?;
         let earlier = self.keyring()?.unit(unit, epoch)?;
         let next = make_unit_epoch(self.id(), unit, &name, &bundles, Some(earlier))?;
         self.publish_epoch(route, draft, next, appointments, Vec::new())
@@ -228,8 +228,25 @@ impl Vault {
         Ok(())
     }
 
+    /// Gives a unit a new key for those who are in office still and have a device, for example after
+    /// somebody's keys changed.
+    pub async fn renew_unit_key(&mut self, unit: UnitId) -> Result<u32, ClientError> {
+        self.require_registrar()?;
+        let members = self.keepers(unit)?;
+        let draft = ActDraft::new(ActKind::ManageUnit, Role::Registrar);
+        self.next_epoch(MutationRoute::Units, draft, unit, &members, Vec::new())
+            .await
+    }
+
+    /// Bundles of members, and the recovery bundle that this profile's person has confirmed.
+    fn bundles_with_recovery(&self, persons: &[PersonId]) -> Result<Vec<&KeyBundle>, ClientError> {
+        let mut bundles = self.bundles(persons)?;
+        bundles.extend(self.confirmed_recovery()?);
+        Ok(bundles)
+    }
+
     /// Current bundles of persons who have joined; keys nobody else ever knew.
-    fn bundles(&self, persons: &[PersonId]) -> Result<Vec<&KeyBundle>, ClientError> {
+    pub(crate) fn bundles(&self, persons: &[PersonId]) -> Result<Vec<&KeyBundle>, ClientError> {
         let bundle = |person: &PersonId| {
             let known = self.directory().person(*person);
             let known = known

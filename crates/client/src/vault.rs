@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use obhut_crypto::Workers;
+use obhut_crypto::{CryptoError, Identity, Workers};
 use obhut_format::act::PinnedCheckpoint;
 use obhut_format::card::VaultCard;
 use obhut_format::statement::Role;
@@ -195,6 +195,20 @@ impl Vault {
     /// The secrets of the profile.
     pub fn unlocked(&self) -> &Unlocked {
         &self.unlocked
+    }
+
+    /// What the first of this person's identities gives that it was sealed to.
+    pub(crate) fn with_own_identities<T>(
+        &self,
+        open: impl Fn(&Identity) -> Result<T, CryptoError>,
+    ) -> Result<T, ClientError> {
+        for identity in self.unlocked.identities() {
+            match open(identity) {
+                Err(CryptoError::NotARecipient) => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(CryptoError::NotARecipient.into())
     }
 
     /// The vault's HTTP interface.

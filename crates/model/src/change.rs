@@ -41,6 +41,17 @@ pub enum Change {
     },
     /// A grant is revoked.
     RevokeGrant(CaseId),
+    /// Agency recovery is set up, asked for, finished or withdrawn.
+    Recovery,
+    /// A trustee tries their share or hands it over; the replay checks whose it is.
+    OwnShare,
+    /// Somebody stands in for a caseworker, or does no longer.
+    Deputy {
+        /// For whom.
+        on_behalf_of: PersonId,
+        /// Who, where they may say so themselves.
+        deputy: Option<PersonId>,
+    },
     /// What only the vault states: shards, heads of the gatekeeper's chain.
     Vault,
 }
@@ -52,7 +63,12 @@ impl Change {
             Self::Card | Self::Vault => false,
             Self::Enrol { .. } => kind == ActKind::EnrolPerson,
             Self::OwnKeys(_) | Self::RevokeDevice(_) => kind == ActKind::ManageIdentity,
-            Self::Appoint | Self::Unit => matches!(kind, ActKind::Appoint | ActKind::ManageUnit),
+            Self::Appoint | Self::Unit => matches!(
+                kind,
+                ActKind::Appoint | ActKind::ManageUnit | ActKind::Recover
+            ),
+            Self::Recovery | Self::OwnShare => kind == ActKind::Recover,
+            Self::Deputy { .. } => matches!(kind, ActKind::Appoint | ActKind::ManageUnit),
             Self::CreateCase(_) => kind == ActKind::CreateCase,
             Self::Case(..) => kind == ActKind::ChangeCase,
             Self::File(_) => matches!(kind, ActKind::FileDocuments | ActKind::ChangeCase),

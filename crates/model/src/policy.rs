@@ -248,7 +248,16 @@ fn decide_change(caller: &Caller, act: &Act, facts: &Facts, change: Change) -> R
         Change::OwnKeys(person) if person == caller.person() => Ok(()),
         Change::OwnKeys(_) => Err(Refusal::NotYourself),
         Change::RevokeDevice(person) if person == caller.person() => Ok(()),
-        Change::RevokeDevice(_) | Change::Appoint | Change::Unit => match act.role {
+        Change::OwnShare => Ok(()),
+        Change::Deputy {
+            on_behalf_of,
+            deputy,
+        } if on_behalf_of == caller.person() || deputy == Some(caller.person()) => Ok(()),
+        Change::RevokeDevice(_)
+        | Change::Appoint
+        | Change::Unit
+        | Change::Recovery
+        | Change::Deputy { .. } => match act.role {
             Role::Registrar => Ok(()),
             _ => Err(Refusal::NotForThisRole),
         },

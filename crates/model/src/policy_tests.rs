@@ -98,6 +98,7 @@ fn facts(kind: ActKind, case: CaseFacts) -> Facts {
             case: CASE,
             to_self: false,
         }),
+        ActKind::Recover => Some(Change::Recovery),
         ActKind::RevokeGrant => Some(Change::RevokeGrant(CASE)),
         _ => None,
     };

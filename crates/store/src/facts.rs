@@ -176,5 +176,18 @@ fn change_of_event(before: &Directory, event: &Event) -> Change {
         Event::GrantRevoked(event) => Change::RevokeGrant(event.case),
         Event::CardAmended(event) => Change::File(event.case),
         Event::ShardOpened(_) | Event::GateHead(_) => Change::Vault,
+        Event::RecoveryPolicy(_)
+        | Event::RecoveryRequested(_)
+        | Event::RecoveryFinished(_)
+        | Event::RecoveryWithdrawn(_) => Change::Recovery,
+        Event::RecoveryApproved(_) | Event::RecoveryDrilled(_) => Change::OwnShare,
+        Event::DeputyAppointed(event) => Change::Deputy {
+            on_behalf_of: event.on_behalf_of,
+            deputy: None,
+        },
+        Event::DeputyEnded(event) => Change::Deputy {
+            on_behalf_of: event.on_behalf_of,
+            deputy: Some(event.deputy),
+        },
     }
 }

@@ -46,6 +46,10 @@ impl Vault {
         for key in &person.keys {
             self.add_keys(&mut keys, key.kid).await?;
         }
+        // The recovery bundle is a recipient like any other; its rows are for whom the trustees chose.
+        if let Some(policy) = directory.find_granted_recovery(caller.person()) {
+            self.add_keys(&mut keys, policy.policy.bundle.kid()).await?;
+        }
         self.add_unit_links(&mut keys).await?;
         Ok(keys)
     }

@@ -16,6 +16,7 @@ mod issue;
 mod join;
 mod log;
 mod put;
+mod recovery;
 mod status;
 mod subject;
 mod unit;
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Log(log::Command),
     Put(put::Args),
+    #[command(subcommand)]
+    Recovery(recovery::Command),
     Status(status::Args),
     #[command(subcommand)]
     Subject(subject::Command),
@@ -72,6 +75,7 @@ impl Command {
             Self::Join(args) => join::run(context, args).await,
             Self::Log(command) => log::run(context, command).await,
             Self::Put(args) => put::run(context, args).await,
+            Self::Recovery(command) => recovery::run(context, command).await,
             Self::Status(args) => status::run(context, args).await,
             Self::Subject(command) => subject::run(context, command).await,
             Self::Unit(command) => unit::run(context, command).await,

@@ -11,6 +11,7 @@ pub(crate) enum Command {
     Create(CreateArgs),
     Add(AddArgs),
     Remove(RemoveArgs),
+    Renew(RenewArgs),
     List(ListArgs),
 }
 
@@ -50,6 +51,18 @@ pub(crate) struct RemoveArgs {
     /// The caseworker
     #[arg(value_name = "PERSON")]
     person: PersonId,
+}
+
+/// Give a unit a new key, for example after the keys of a caseworker have changed
+#[derive(clap::Args)]
+#[command(
+    after_help = "Everybody who is in office in the unit and has a device holds the new key; what is filed from now on is\n\
+                  sealed under it."
+)]
+pub(crate) struct RenewArgs {
+    /// The unit
+    #[arg(value_name = "UNIT")]
+    unit: UnitId,
 }
 
 /// List the units whose names this profile may read
@@ -98,6 +111,10 @@ pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), S
                 args.person, args.unit
             ))?;
             vault.remove_from_unit(args.unit, args.person).await?;
+            args.unit
+        }
+        Command::Renew(args) => {
+            vault.renew_unit_key(args.unit).await?;
             args.unit
         }
         Command::List(_) => return list(context, &mut vault).await,

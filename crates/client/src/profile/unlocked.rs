@@ -7,6 +7,7 @@ use obhut_suite::{
     DeviceKey, PASSPHRASE_SALT_LEN, PassphraseParams, Secret, SecretBytes, SuiteError,
     hkdf_expand_secret,
 };
+use zeroize::Zeroizing;
 
 use super::{Passphrase, Profile};
 use crate::ClientError;
@@ -15,6 +16,7 @@ use crate::clock::{random_bytes, system_rng};
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 const DEVICE: &str = "device";
+const EARLIER: &str = "identity-earlier";
 const MAGIC: &[u8; 4] = b"OBP1";
 
 /// The random key under which everything secret of a profile is sealed; itself sealed under the passphrase.
@@ -101,6 +103,18 @@ impl ProfileKey {
     }
 }
 
+fn load_earlier(profile: &Profile, key: &ProfileKey) -> Result<Vec<Identity>, ClientError> {
+    let Some(sealed) = profile.find(EARLIER)? else {
+        return Ok(Vec::new());
+    };
+    let opened = key.open(SealedKind::Identity, EARLIER, &sealed)?;
+    // EXPOSE: cut into the master seeds of earlier identities.
+    let masters = opened.expose().chunks(32);
+    masters
+        .map(|master| Ok(Identity::from_master(Secret::from_slice(master)?)?))
+        .collect()
+}
+
 /// The head is bound, so that nobody exchanges parameters or salt.
 fn lock_context(head: &[u8]) -> Context {
     Context::new("obhut/profile-key/v1").field(head)
@@ -112,6 +126,8 @@ pub struct Unlocked {
     pub key: ProfileKey,
     /// The person's keys.
     pub identity: Identity,
+    /// Keys the person had before, newest first: what was sealed to them stays readable here.
+    pub earlier: Vec<Identity>,
     /// This device's key.
     pub device: DeviceKey,
 }
@@ -122,18 +138,29 @@ impl Unlocked {
         let key = ProfileKey::unlock(profile, passphrase)?;
         let opened = key.open(SealedKind::Identity, IDENTITY, &profile.load(IDENTITY)?)?;
         let identity = Identity::from_master(opened.into_secret()?)?;
+        let earlier = load_earlier(profile, &key)?;
         let seed = key.open(SealedKind::Profile, DEVICE, &profile.load(DEVICE)?)?;
         Ok(Self {
             key,
             identity,
+            earlier,
             device: DeviceKey::from_seed(&seed.into_secret()?),
         })
     }
 
     /// Makes identity and device of a new profile and stores them sealed.
     pub fn create(profile: &Profile, passphrase: &Passphrase) -> Result<Self, ClientError> {
-        let key = ProfileKey::create(profile, passphrase)?;
         let identity = Identity::generate(&mut system_rng())?;
+        Self::create_for(profile, passphrase, identity)
+    }
+
+    /// Makes a device for an identity that was brought along, from a sheet or another device.
+    pub fn create_for(
+        profile: &Profile,
+        passphrase: &Passphrase,
+        identity: Identity,
+    ) -> Result<Self, ClientError> {
+        let key = ProfileKey::create(profile, passphrase)?;
         // EXPOSE: sealed under the profile key.
         let sealed = key.seal(SealedKind::Identity, IDENTITY, identity.master().expose())?;
         profile.save(IDENTITY, &sealed)?;
@@ -144,8 +171,39 @@ impl Unlocked {
         Ok(Self {
             key,
             identity,
+            earlier: Vec::new(),
             device,
         })
+    }
+
+    /// Every identity of the person that this profile holds, the current one first.
+    pub fn identities(&self) -> Vec<&Identity> {
+        std::iter::once(&self.identity)
+            .chain(&self.earlier)
+            .collect()
+    }
+
+    /// Puts a new identity in the place of the current one, which is kept among the earlier ones.
+    pub fn replace_identity(
+        &mut self,
+        profile: &Profile,
+        new: Identity,
+    ) -> Result<(), ClientError> {
+        let mut masters = Zeroizing::new(Vec::with_capacity(32 * (2 + self.earlier.len())));
+        for identity in self.identities() {
+            // EXPOSE: sealed under the profile key.
+            masters.extend_from_slice(identity.master().expose());
+        }
+        let sealed = self.key.seal(SealedKind::Identity, EARLIER, &masters)?;
+        profile.save(EARLIER, &sealed)?;
+        // EXPOSE: sealed under the profile key.
+        let sealed = self
+            .key
+            .seal(SealedKind::Identity, IDENTITY, new.master().expose())?;
+        profile.save(IDENTITY, &sealed)?;
+        let old = std::mem::replace(&mut self.identity, new);
+        self.earlier.insert(0, old);
+        Ok(())
     }
 
     /// Name of the person's public keys.

@@ -32,6 +32,8 @@ pub enum MutationRoute {
     Appointments,
     /// Units.
     Units,
+    /// Agency recovery.
+    Recovery,
     /// New cases.
     Cases,
     /// Changes of one case.
@@ -52,6 +54,7 @@ impl MutationRoute {
             Self::Activations => "/activations".into(),
             Self::Appointments => "/appointments".into(),
             Self::Units => "/units".into(),
+            Self::Recovery => "/recovery".into(),
             Self::Cases => "/cases".into(),
             Self::CaseChanges(case) => format!("/cases/{case}/changes"),
             Self::Documents => "/documents".into(),

@@ -30,6 +30,7 @@ mod people;
 mod receipts;
 mod records;
 mod records_checkpoint;
+mod recovery;
 mod releases;
 mod sessions;
 mod tiles;
@@ -77,6 +78,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(activations::activate))
         .routes(routes!(appointments::appoint))
         .routes(routes!(units::change_unit))
+        .routes(routes!(recovery::recover))
         .routes(routes!(cases::create_case))
         .routes(routes!(case_changes::change_case))
         .routes(routes!(documents::register))

@@ -205,6 +205,7 @@ fn what(view: &SubjectEntry) -> String {
         ActKind::Grant => "Gave somebody access to documents about you",
         ActKind::RevokeGrant => "Took back access to documents about you",
         ActKind::ReadLog => "Read this log about you",
+        ActKind::Recover => "Changed or used the agency's key recovery",
     };
     let part = if view.a1.parts > 1 {
         format!(" (part {} of {})", view.a1.part, view.a1.parts)
