@@ -9,6 +9,7 @@ mod reason;
 #[cfg(test)]
 mod reference;
 mod stop;
+mod words;
 
 use std::process::ExitCode;
 

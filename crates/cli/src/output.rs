@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::stop::Stop;
 
+/// What a command ends with whose reader left before the end: 128 + SIGPIPE, as other programs do.
+const READER_LEFT: u8 = 141;
+
 /// What a command has to say: one object in JSON, plain text for people.
 pub(crate) trait Report: Serialize {
     /// The text for people, without a final line break.
@@ -51,7 +54,7 @@ impl Output {
     /// Prints why the command ended, with the next step, to standard error.
     pub(crate) fn stop(&self, stop: &Stop) -> ExitCode {
         if stop.is_broken_pipe() {
-            return ExitCode::SUCCESS;
+            return ExitCode::from(READER_LEFT);
         }
         let failure = stop.failure();
         let text = if self.json {
@@ -76,5 +79,5 @@ pub(crate) fn write_raw(bytes: &[u8]) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes)
         .and_then(|()| out.flush())
-        .map_err(Stop::Terminal)
+        .map_err(Stop::Output)
 }

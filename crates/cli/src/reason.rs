@@ -1,16 +1,18 @@
 use obhut_client::{ActKind, Reason, stated_reason};
 
+use crate::words::words;
+
 /// Why something is read: goes into the access log, signed, and is shown to the data subjects.
 #[derive(clap::Args)]
 pub(crate) struct ReasonArgs {
     /// Purpose (Zweck)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     purpose: String,
     /// Legal basis (Rechtsgrundlage)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     legal_basis: String,
     /// Free justification
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     justification: Option<String>,
 }
 
@@ -28,20 +30,14 @@ impl ReasonArgs {
 #[derive(clap::Args)]
 pub(crate) struct OptionalReasonArgs {
     /// Purpose (Zweck)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     purpose: Option<String>,
     /// Legal basis (Rechtsgrundlage)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     legal_basis: Option<String>,
 }
 
 impl OptionalReasonArgs {
-    /// The reason; this purpose stands where the user named none.
-    pub(crate) fn reason_for(&self, purpose: &str) -> Reason {
-        let purpose = self.purpose.as_deref().unwrap_or(purpose);
-        stated_reason(ActKind::Grant, Some(purpose), self.legal_basis.as_deref())
-    }
-
     pub(crate) fn reason(&self, kind: ActKind) -> Reason {
         stated_reason(kind, self.purpose.as_deref(), self.legal_basis.as_deref())
     }

@@ -8,7 +8,9 @@ pub(crate) enum Stop {
     Declined,
     /// The user pressed Ctrl-C where that loses nothing.
     Interrupted,
-    /// The terminal, standard input or output.
+    /// Standard output cannot be written to.
+    Output(std::io::Error),
+    /// The terminal, or standard input.
     Terminal(std::io::Error),
 }
 
@@ -16,18 +18,23 @@ impl Stop {
     pub(crate) fn failure(&self) -> Failure {
         match self {
             Self::Client(error) => error.failure(),
-            Self::Declined | Self::Interrupted | Self::Terminal(_) => Failure::Failed,
+            Self::Declined | Self::Interrupted | Self::Output(_) | Self::Terminal(_) => {
+                Failure::Failed
+            }
+        }
+    }
+
+    /// Why content on its way to standard output stopped.
+    pub(crate) fn of_output(failed: ClientError) -> Self {
+        match failed {
+            ClientError::Crypto(CryptoError::Io(source)) => Self::Output(source),
+            other => Self::Client(other),
         }
     }
 
     /// Whoever read standard output has read enough.
     pub(crate) fn is_broken_pipe(&self) -> bool {
-        let (Self::Client(ClientError::Crypto(CryptoError::Io(source))) | Self::Terminal(source)) =
-            self
-        else {
-            return false;
-        };
-        source.kind() == std::io::ErrorKind::BrokenPipe
+        matches!(self, Self::Output(source) if source.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
     pub(crate) fn message(&self) -> String {
@@ -35,6 +42,7 @@ impl Stop {
             Self::Client(error) => with_causes(error),
             Self::Declined => "stopped, nothing was changed".into(),
             Self::Interrupted => "interrupted".into(),
+            Self::Output(error) => format!("cannot write to standard output: {error}"),
             Self::Terminal(error) => format!("the terminal does not work: {error}"),
         }
     }
@@ -52,6 +60,10 @@ impl Stop {
             Self::Client(error) => error.next_step(),
             Self::Interrupted => "Run the same command again: it goes on where it was.".into(),
             Self::Declined => "Run the command again and answer yes, or add --yes.".into(),
+            Self::Output(_) => {
+                "What was written so far is not complete. Write to a place that has room, then repeat the command."
+                    .into()
+            }
             Self::Terminal(_) => {
                 "Run the command in a terminal, or give --yes and --passphrase-file.".into()
             }

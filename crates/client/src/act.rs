@@ -93,6 +93,17 @@ pub fn stated_reason(kind: ActKind, purpose: Option<&str>, legal_basis: Option<&
     }
 }
 
+/// Fails when purpose or legal basis say nothing: data subjects read them.
+fn check_reason(reason: &Reason) -> Result<(), ClientError> {
+    let blank = |text: &str| text.trim().is_empty();
+    if blank(&reason.purpose) || blank(&reason.legal_basis) {
+        return Err(ClientError::Usage(
+            "purpose and legal basis must not be blank: the data subject reads them".into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Who signs, and what of the log they have seen.
 pub(crate) struct ActSigner<'a> {
     pub(crate) vault: VaultId,
@@ -110,7 +121,8 @@ impl ActSigner<'_> {
         draft: ActDraft,
         payload_hash: Option<Hash>,
         epk: Option<&[u8]>,
-    ) -> ActRequest {
+    ) -> Result<ActRequest, ClientError> {
+        check_reason(&draft.reason)?;
         let mut objects = draft.objects;
         objects.sort_by_key(ObjectRef::sort_key);
         objects.dedup();
@@ -143,7 +155,7 @@ impl ActSigner<'_> {
         };
         let bytes = act.to_bytes();
         let signature = *self.device.sign(Label::new(ACT_LABEL), &bytes).as_bytes();
-        ActRequest {
+        Ok(ActRequest {
             signed: SignedAct {
                 act: bytes.into(),
                 signature,
@@ -152,7 +164,7 @@ impl ActSigner<'_> {
             reason: draft.reason,
             reason_salt,
             epk: epk.map(|epk| epk.to_vec().into()),
-        }
+        })
     }
 }
 

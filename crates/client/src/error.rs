@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use obhut_crypto::CryptoError;
@@ -197,7 +198,9 @@ impl ClientError {
             Self::Crypto(CryptoError::NotARecipient) => {
                 "Ask a registrar whether you are still a member of the unit.".into()
             }
-            Self::Io { source, .. } | Self::Journal(JournalError::Io(source)) => io_next_step(source),
+            Self::Crypto(CryptoError::Io(source))
+            | Self::Io { source, .. }
+            | Self::Journal(JournalError::Io(source)) => io_next_step(source),
             Self::Crypto(_)
             | Self::Format(_) | Self::Integrity(_) | Self::Log(_) | Self::Replay(_) | Self::Suite(_) => {
                 "Nothing was written. Keep the message and tell the data protection officer; `obhut doctor` shows more.".into()
@@ -227,19 +230,50 @@ impl ClientError {
         move |source| Self::Io { what, path, source }
     }
 
+    /// A file error of which only the kind is known.
+    pub(crate) fn io_kind(what: &'static str, path: &Path, kind: ErrorKind) -> Self {
+        Self::io(what, path)(std::io::Error::new(kind, plain_kind(kind)))
+    }
+
+    /// Says where it was that reading or writing failed while a content was sealed or opened.
+    pub(crate) fn at(self, what: &'static str, path: &Path) -> Self {
+        match self {
+            Self::Crypto(CryptoError::Io(source)) => Self::io(what, path)(source),
+            other => other,
+        }
+    }
+
     pub(crate) fn integrity(text: impl Into<String>) -> Self {
         Self::Integrity(text.into())
     }
 }
 
+/// What a kind of file error means, in words for people.
+pub(crate) fn plain_kind(kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::AlreadyExists => "something is there already".into(),
+        ErrorKind::IsADirectory => "it is a folder".into(),
+        ErrorKind::NotADirectory => "it is no folder".into(),
+        ErrorKind::NotFound => "no such file or folder".into(),
+        ErrorKind::PermissionDenied => "permission denied".into(),
+        ErrorKind::ReadOnlyFilesystem => "the place is read-only".into(),
+        ErrorKind::StorageFull => "no space left".into(),
+        other => other.to_string(),
+    }
+}
+
 fn io_next_step(source: &std::io::Error) -> String {
     match source.kind() {
-        std::io::ErrorKind::StorageFull => "Free some space there, then repeat the command.",
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "Free some space there, then repeat the command."
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "Make the place writable and readable for you, then repeat the command."
         }
-        std::io::ErrorKind::NotFound => "Check the path.",
-        std::io::ErrorKind::AlreadyExists => "Choose another name, or remove what is there.",
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::NotFound => {
+            "Check the path."
+        }
+        ErrorKind::AlreadyExists => "Choose another name, or remove what is there.",
         _ => "Remove the cause, then repeat the command.",
     }
     .into()

@@ -180,7 +180,7 @@ async fn send(
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Registrar).about(vec![person]);
     let hash = Mutation::hash(&pending.mutation.to_bytes());
-    let request = signer.sign(draft, Some(hash), None);
+    let request = signer.sign(draft, Some(hash), None)?;
     match endpoint.found(secret, &request, &pending.mutation).await {
         Err(ClientError::Problem(problem)) if problem.code() == "already-founded" => Ok(()),
         other => other.map(drop),

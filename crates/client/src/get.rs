@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
@@ -128,8 +127,13 @@ impl Vault {
     ) -> Result<OpenedRevision, ClientError> {
         let known = self.directory().document(document);
         let known = known
-            .filter(|known| known.find_revision(revision).is_some())
             .ok_or_else(|| ClientError::NotFound(format!("there is no document {document}")))?;
+        if known.find_revision(revision).is_none() {
+            let latest = known.latest().map_or(0, |latest| latest.revision);
+            return Err(ClientError::NotFound(format!(
+                "{document} has no revision {revision}; the latest is {latest}"
+            )));
+        }
         let case = known.case;
         let documents = [document];
         let draft =
@@ -173,14 +177,13 @@ impl Vault {
     pub async fn save_content(
         &self,
         opened: OpenedRevision,
-        target: &Path,
+        file: WholeFile,
         existing: Existing,
     ) -> Result<(), ClientError> {
-        let file = QuarantinedFile {
-            file: WholeFile::create(target, 0o600)?,
-            existing,
-        };
-        self.fetch_content(opened, file).await
+        let target = file.target().to_owned();
+        let file = QuarantinedFile { file, existing };
+        let saved = self.fetch_content(opened, file).await;
+        saved.map_err(|failed| failed.at("cannot write", &target))
     }
 
     /// Fetches a document into memory; for small ones.
@@ -235,6 +238,20 @@ impl Vault {
             Ok(sink)
         })
         .await
+    }
+
+    /// As [`Self::write_range`] into a file, which appears once every byte of the range was verified.
+    pub async fn save_range(
+        &self,
+        opened: OpenedRevision,
+        range: Range<u64>,
+        file: WholeFile,
+        existing: Existing,
+    ) -> Result<(), ClientError> {
+        let target = file.target().to_owned();
+        let written = self.write_range(opened, range, file).await;
+        let file = written.map_err(|failed| failed.at("cannot write", &target))?;
+        file.finish(existing)
     }
 
     fn object_reader(

@@ -65,8 +65,21 @@ pub struct Issued {
     pub document: DocumentId,
     /// Its title.
     pub title: String,
-    /// What the letter must bring, unless the citizen has activated or an earlier letter is still open.
-    pub invitation: Option<Invitation>,
+    /// How the citizen comes to its key.
+    pub delivery: Delivery,
+}
+
+/// How a citizen comes to the key of what is issued.
+pub enum Delivery {
+    /// An earlier invitation, or the letter that brings it, is still open until then (µs UTC): it opens this, too.
+    EarlierLetter {
+        /// When it ends.
+        until_us: u64,
+    },
+    /// They have keys of their own: it lies in their inbox.
+    Inbox,
+    /// A letter must be written, and bring this.
+    Letter(Invitation),
 }
 
 impl Vault {
@@ -83,7 +96,7 @@ impl Vault {
             return Err(ClientError::NotFound(text));
         }
         let (content, new, class) = self.fetch_source(source, terms).await?;
-        let invitation = self.open_invitation(terms).await?;
+        let delivery = self.open_delivery(terms).await?;
         let case = self.own_case(terms, class).await?;
         let document = new.document;
         self.file_for_owner(case, &new, &content, terms).await?;
@@ -91,8 +104,23 @@ impl Vault {
             case,
             document,
             title: new.card.title,
-            invitation,
+            delivery,
         })
+    }
+
+    /// Documents that only the citizen's open invitation leads to, in the order they were filed: a new letter voids
+    /// them, and they must be issued again.
+    pub fn waiting_for_letter(&self, person: PersonId) -> Vec<DocumentId> {
+        let directory = self.directory();
+        let invited = directory.person(person);
+        if invited.is_none_or(|person| person.is_activated() || person.current().is_none()) {
+            return Vec::new();
+        }
+        let own = directory
+            .cases()
+            .filter(|case| case.kind == CaseKind::Own && case.owner == Some(person));
+        let documents = own.flat_map(|case| directory.documents_of_case(case.case));
+        documents.map(|document| document.document).collect()
     }
 
     /// The letter is written: its secret is no longer needed here.
@@ -133,7 +161,8 @@ impl Vault {
         let copy = content
             .try_clone()
             .map_err(ClientError::io("cannot copy", self.profile().folder()))?;
-        self.fetch_content(opened, UnnamedFile(copy)).await?;
+        let fetched = self.fetch_content(opened, UnnamedFile(copy)).await;
+        fetched.map_err(|failed| failed.at("cannot write", self.profile().folder()))?;
         Ok((content, new, class))
     }
 
@@ -149,37 +178,39 @@ impl Vault {
         tempfile::tempfile_in(folder).map_err(ClientError::io("cannot make", folder))
     }
 
-    /// The invitation the citizen needs, published; none if they have keys a letter already leads to.
-    async fn open_invitation(
-        &mut self,
-        terms: &IssueTerms,
-    ) -> Result<Option<Invitation>, ClientError> {
-        let kept = self.kept_invitation(terms.person)?;
+    /// How the citizen comes to the key; an invitation that is needed is published first.
+    async fn open_delivery(&mut self, terms: &IssueTerms) -> Result<Delivery, ClientError> {
         let known = self.directory().person(terms.person);
-        let (activated, current, until) = known.map_or((false, None, None), |person| {
+        let (activated, current, until_us) = known.map_or((false, None, 0), |person| {
             let current = person.current().map(|key| key.kid);
-            (person.is_activated(), current, person.invited_until_us)
+            let until_us = person.invited_until_us.unwrap_or(0);
+            (person.is_activated(), current, until_us)
         });
         if activated {
-            return Ok(None);
+            return Ok(Delivery::Inbox);
         }
-        let left = until.map_or(0, |until| until.saturating_sub(now_us()));
-        let live = current.is_some() && left > 0;
-        if let Some(kept) = &kept
-            && !terms.new_letter
-            && left > LETTER_US
-            && current == Some(self.invited_bundle(kept)?.kid())
-        {
-            // From the enrolment, or from an interrupted run: published, and no letter is written yet.
-            return Ok(Some(kept.clone()));
-        }
-        if live && !terms.new_letter && kept.is_none() {
-            return Ok(None);
+        let left = until_us.saturating_sub(now_us());
+        let open = current.is_some() && left > 0;
+        if open && !terms.new_letter {
+            match self.kept_invitation(terms.person)? {
+                // From the enrolment, or from an interrupted run: published, and no letter is written yet.
+                Some(kept) if current == Some(self.invited_bundle(&kept)?.kid()) => {
+                    if left > LETTER_US {
+                        return Ok(Delivery::Letter(kept));
+                    }
+                }
+                // A colleague's letter has replaced ours since.
+                Some(_) => {
+                    self.forget_invitation(terms.person)?;
+                    return Ok(Delivery::EarlierLetter { until_us });
+                }
+                None => return Ok(Delivery::EarlierLetter { until_us }),
+            }
         }
         let invitation = self.new_invitation(terms.person, Role::Citizen);
         self.keep_invitation(&invitation)?;
         self.publish_invitation(terms.unit, &invitation).await?;
-        Ok(Some(invitation))
+        Ok(Delivery::Letter(invitation))
     }
 
     /// Keeps an invitation sealed in this profile until a letter brings it.

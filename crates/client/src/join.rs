@@ -166,7 +166,7 @@ async fn activate(
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
     let hash = Mutation::hash(&pending.mutation.to_bytes());
-    let request = signer.sign(draft, Some(hash), None);
+    let request = signer.sign(draft, Some(hash), None)?;
     vault
         .endpoint()
         .mutate(MutationRoute::Activations, &request, &pending.mutation)

@@ -90,7 +90,7 @@ impl Vault {
                 Some("own access log"),
                 None,
             ));
-        let request = self.act_signer()?.sign(draft, None, None);
+        let request = self.act_signer()?.sign(draft, None, None)?;
         let answers = self.endpoint().log_entries(&request).await?;
         let mut seen = self.load_seen()?;
         let act = Act::from_bytes(&request.signed.act.0)?;

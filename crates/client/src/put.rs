@@ -1,6 +1,7 @@
 //! Filing documents: seal while uploading, then deposit and register. Each step consumes the last.
 
 use std::fs::File;
+use std::path::Path;
 
 use obhut_crypto::{
     CaseFileKey, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets, ShareToDeposit,
@@ -17,6 +18,7 @@ use obhut_format::{CaseId, DocumentId, Hash, ObjectId};
 
 use crate::ClientError;
 use crate::clock::{now_us, random_bytes, system_rng};
+use crate::import::{SkipReason, open_regular};
 use crate::register::{FiledDocument, Unfiled, batch_act};
 use crate::transport::MutationRoute;
 use crate::upload::{Uploaded, upload};
@@ -36,6 +38,18 @@ pub struct NewDocument {
     pub media_type: String,
     /// File name as bytes.
     pub file_name: Option<Vec<u8>>,
+}
+
+/// Opens a file that is to be filed: a regular file, never a link.
+pub fn open_source(path: &Path) -> Result<File, ClientError> {
+    match open_regular(path) {
+        Ok((file, _)) => Ok(file),
+        Err(SkipReason::Unreadable(kind)) => Err(ClientError::io_kind("cannot read", path, kind)),
+        Err(_) => Err(ClientError::Usage(format!(
+            "{} is no regular file; name the file itself, not a link or folder",
+            path.display()
+        ))),
+    }
 }
 
 /// A fresh id for a document.

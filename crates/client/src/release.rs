@@ -62,7 +62,7 @@ impl Vault {
     pub async fn release(&mut self, draft: ActDraft) -> Result<Released, ClientError> {
         let ephemeral = XwingSeed::generate(&mut system_rng());
         let epk = ephemeral.public().as_bytes().to_vec();
-        let request = self.act_signer()?.sign(draft, None, Some(&epk));
+        let request = self.act_signer()?.sign(draft, None, Some(&epk))?;
         let sent = self.endpoint().release(&request).await;
         let answer = match sent {
             Err(ClientError::Problem(problem)) if problem.code() == "act-invalid" => {

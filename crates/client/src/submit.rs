@@ -51,7 +51,7 @@ impl Vault {
         mutation: &Mutation,
     ) -> Result<ActRequest, ClientError> {
         let hash = Mutation::hash(&mutation.to_bytes());
-        Ok(self.act_signer()?.sign(draft, Some(hash), None))
+        self.act_signer()?.sign(draft, Some(hash), None)
     }
 
     /// Commits a mutation and waits until it stands in the records log with quorum: only then it counts.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use crate::ClientError;
@@ -43,12 +44,17 @@ impl WholeFile {
         let nameless = rustix::fs::openat(CWD, &folder, flags, Mode::from_raw_mode(mode));
         let body = match nameless {
             Ok(fd) => Body::Nameless(File::from(fd)),
+            // The place is at fault, not the file system: another way in would fail as well.
+            Err(error @ (Errno::ACCESS | Errno::NOENT | Errno::NOTDIR | Errno::ROFS)) => {
+                return Err(ClientError::io_kind("cannot write", target, error.kind()));
+            }
             Err(_) => Body::Named(
                 tempfile::Builder::new()
                     .prefix(".obhut-")
                     .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
                     .tempfile_in(&folder)
-                    .map_err(ClientError::io("cannot write", target))?,
+                    // Its own text names the temporary file, which says nothing to anybody.
+                    .map_err(|error| ClientError::io_kind("cannot write", target, error.kind()))?,
             ),
         };
         Ok(Self {
@@ -58,6 +64,11 @@ impl WholeFile {
         })
     }
 
+    /// Where it will be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Writes a small file in one go.
     pub fn write(
         target: &Path,
@@ -65,10 +76,14 @@ impl WholeFile {
         existing: Existing,
         bytes: &[u8],
     ) -> Result<(), ClientError> {
-        let mut file = Self::create(target, mode)?;
-        file.write_all(bytes)
-            .map_err(ClientError::io("cannot write", target))?;
-        file.finish(existing)
+        Self::create(target, mode)?.finish_with(existing, bytes)
+    }
+
+    /// Writes these bytes and finishes.
+    pub fn finish_with(mut self, existing: Existing, bytes: &[u8]) -> Result<(), ClientError> {
+        self.write_all(bytes)
+            .map_err(ClientError::io("cannot write", &self.target))?;
+        self.finish(existing)
     }
 
     /// Makes the bytes durable and gives the file its name.

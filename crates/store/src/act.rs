@@ -42,8 +42,8 @@ pub enum ActError {
     /// A person twice, or too many.
     #[error("the persons of the act are listed twice or are too many")]
     Persons,
-    /// The reason is not the one committed to, or too long.
-    #[error("the reason is not the one of the act")]
+    /// The reason is not the one committed to, or blank, or too long.
+    #[error("the reason is blank, too long or not the one of the act")]
     Reason,
     /// The entry would go to a shard that does not exist.
     #[error("the act names an unknown shard of the access log: synchronise and try again")]
@@ -150,12 +150,15 @@ fn check_openings(request: &ActRequest, act: &Act) -> Result<(), ActError> {
         return Err(ActError::Persons);
     }
     let reason = &request.reason;
+    let blank = |text: &String| text.trim().is_empty();
     let longest = [&reason.purpose, &reason.legal_basis]
         .into_iter()
         .chain(&reason.justification)
         .map(String::len)
         .max();
-    if longest.is_some_and(|len| len > MAX_REASON_BYTES)
+    if blank(&reason.purpose)
+        || blank(&reason.legal_basis)
+        || longest.is_some_and(|len| len > MAX_REASON_BYTES)
         || act.reason_commitment != reason_commitment(reason, &request.reason_salt)
     {
         return Err(ActError::Reason);

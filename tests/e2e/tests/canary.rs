@@ -183,7 +183,7 @@ fn live(agency: &Agency, planted: &mut Planted) {
         "--letter",
         letter.to_str().unwrap(),
     ];
-    let _ = stack.obhut("cw1", &issue).ok();
+    let _ = stack.reading("cw1", &issue).ok();
     let code = letter_code(&fs::read_to_string(&letter).unwrap());
     planted.watch_code("a letter's secret", &code);
     let code = stack.write("code", code.as_bytes());

@@ -661,7 +661,7 @@ fn e09_the_letters_secret_reaches_no_server() {
         false
     });
     stack.redirect("cw1", &proxy.url);
-    let _ = stack.obhut("cw1", &issue).ok();
+    let _ = stack.reading("cw1", &issue).ok();
     stack.redirect("cw1", &stack.url);
     let code = letter_code(&fs::read_to_string(&letter).unwrap());
     let secret = obhut_format::invite::parse_text(&code).unwrap().secret;

@@ -13,7 +13,8 @@ use crate::stop::Stop;
 /// Write a whole case to a folder, each document to the path it was imported with
 ///
 /// Each file appears once every byte was verified, or not at all. Paths that would leave the folder are made
-/// harmless and reported; files that are there already are kept.
+/// harmless and reported; files that are there already are kept, and those with the same content count as written:
+/// run again, a broken off export goes on.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  obhut export case_… ./out --purpose 'handing over the file' --legal-basis '§ 1 Test Act'"
@@ -58,6 +59,7 @@ fn written_json(written: &ExportedDocument) -> serde_json::Value {
         "revision": written.revision,
         "path": written.path.to_string_lossy(),
         "renamed": written.renamed,
+        "was_there": written.was_there,
         "size_bytes": written.size_bytes,
     })
 }
@@ -74,13 +76,17 @@ fn failed_json(failed: &NotExported) -> serde_json::Value {
 impl Report for Exported {
     fn text(&self) -> String {
         let written = &self.report.written;
-        let bytes: u64 = written.iter().map(|written| written.size_bytes).sum();
+        let new = || written.iter().filter(|written| !written.was_there);
+        let bytes: u64 = new().map(|written| written.size_bytes).sum();
         let mut lines = vec![format!(
             "Wrote {} documents ({}) to {}",
-            written.len(),
+            new().count(),
             indicatif::HumanBytes(bytes),
             self.target.display()
         )];
+        if let count @ 1.. = written.len() - new().count() {
+            lines.push(format!("{count} were there already, byte for byte"));
+        }
         for renamed in written.iter().filter(|written| written.renamed) {
             lines.push(format!(
                 "  {} has another name than it came with: {}",

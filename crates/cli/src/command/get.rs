@@ -17,7 +17,8 @@ const WHOLE_BYTES: u64 = 32 << 20;
 #[derive(clap::Args)]
 #[command(
     after_help = "A file appears once every byte was verified, or not at all. On standard output large documents come\n\
-                  piece by piece, each verified; they are complete only if the command ends with 0.\n\n\
+                  piece by piece, each verified; they are complete only if the command ends with 0;\n\
+                  with 141 whoever read them stopped reading.\n\n\
                   Examples:\n  obhut get doc_… --purpose 'processing the application' --legal-basis '§ 1 Test Act' --output letter.pdf\n  \
                   obhut get doc_… --range 0-99 --purpose … --legal-basis … > head"
 )]
@@ -83,12 +84,20 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         );
         return Err(ClientError::Usage(text).into());
     }
+    // Before the release is asked for: one that comes to nothing stands in the log all the same.
+    let file = match args.output.as_deref() {
+        Some(path) => Some(WholeFile::create(path, 0o600)?),
+        None => None,
+    };
     let mut vault = context.connected_vault().await?;
     let reason = args.reason.reason();
     let opened = vault
         .open_document(args.document, args.revision, reason)
         .await?;
-    let Some(path) = args.output else {
+    if let Some(range) = &args.range {
+        check_range(range, opened.info.true_bytes)?;
+    }
+    let Some(file) = file else {
         return to_stdout(&vault, opened, args.range).await;
     };
     let mut report = Got {
@@ -98,19 +107,28 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         media_type: opened.info.media_type.clone(),
         size_bytes: opened.info.true_bytes,
         author: opened.author.map(|author| author.to_string()),
-        file: path.display().to_string(),
+        file: file.target().display().to_string(),
     };
     match args.range {
-        None => vault.save_content(opened, &path, existing).await?,
+        None => vault.save_content(opened, file, existing).await?,
         Some(range) => {
             let end = range.end.min(report.size_bytes);
             report.size_bytes = end.saturating_sub(range.start);
-            let file = WholeFile::create(&path, 0o600)?;
-            let file = vault.write_range(opened, range, file).await?;
-            file.finish(existing)?;
+            vault.save_range(opened, range, file, existing).await?;
         }
     }
     context.output.report(&report)
+}
+
+/// A range that begins behind the end is a mistake, not an empty result.
+fn check_range(range: &Range<u64>, true_bytes: u64) -> Result<(), ClientError> {
+    if range.start < true_bytes {
+        return Ok(());
+    }
+    let text = format!(
+        "the document has {true_bytes} bytes, counted from 0: the range lies behind its end"
+    );
+    Err(ClientError::Usage(text))
 }
 
 async fn to_stdout(
@@ -124,8 +142,11 @@ async fn to_stdout(
         return write_raw(&content);
     }
     let range = range.unwrap_or(0..true_bytes);
-    let mut out = vault.write_range(opened, range, std::io::stdout()).await?;
-    out.flush().map_err(Stop::Terminal)
+    let mut out = vault
+        .write_range(opened, range, std::io::stdout())
+        .await
+        .map_err(Stop::of_output)?;
+    out.flush().map_err(Stop::Output)
 }
 
 fn parse_range(text: &str) -> Result<Range<u64>, String> {

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use obhut_client::{ClientError, Existing, WholeFile, invitation_text};
 use serde::Serialize;
@@ -52,20 +52,16 @@ impl Report for Invited {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    if let Some(path) = args.output.as_deref().filter(|path| path.exists()) {
-        let text = format!("{} exists already", path.display());
-        return Err(ClientError::Usage(text).into());
-    }
+    // Before anybody is enrolled: nobody could write this invitation a second time.
+    let file = match args.output.as_deref() {
+        Some(path) => Some(invitation_file(path)?),
+        None => None,
+    };
     let mut vault = context.connected_vault().await?;
     let invitation = vault.invite_staff(&args.name, args.role.0).await?;
     let text = invitation_text(&invitation);
-    if let Some(path) = &args.output {
-        WholeFile::write(
-            path,
-            0o600,
-            Existing::Keep,
-            format!("{}\n", *text).as_bytes(),
-        )?;
+    if let Some(file) = file {
+        file.finish_with(Existing::Keep, format!("{}\n", *text).as_bytes())?;
     } else {
         context.output.note(&format!(
             "Enrolled {} as {}. The invitation follows; hand it over by a way the server does not see.",
@@ -80,4 +76,12 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         file: args.output.map(|path| path.display().to_string()),
         invitation: shown,
     })
+}
+
+fn invitation_file(path: &Path) -> Result<WholeFile, ClientError> {
+    if path.symlink_metadata().is_ok() {
+        let text = format!("{} exists already", path.display());
+        return Err(ClientError::Usage(text));
+    }
+    WholeFile::create(path, 0o600)
 }

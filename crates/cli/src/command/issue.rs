@@ -1,17 +1,18 @@
 use std::path::{Path, PathBuf};
 
 use obhut_client::clock::{now_us, utc_text};
-use obhut_client::import::{NamedPerson, SkipReason, media_type, open_regular};
+use obhut_client::import::{NamedPerson, media_type};
 use obhut_client::letter::{Letter, render_letter};
 use obhut_client::{
-    Card, ClassCode, ClientError, DocumentId, Existing, IssueSource, IssueTerms, Issued,
-    NewDocument, UnitId, Vault, WholeFile, new_document_id,
+    Card, ClassCode, ClientError, Delivery, DocumentId, Existing, Invitation, IssueSource,
+    IssueTerms, Issued, NewDocument, PersonId, UnitId, Vault, WholeFile, new_document_id,
+    open_source,
 };
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::output::Report;
-use crate::reason::OptionalReasonArgs;
+use crate::reason::ReasonArgs;
 use crate::stop::Stop;
 
 /// Issue a document to a citizen: sealed for them alone, with a letter that brings the key
@@ -20,8 +21,8 @@ use crate::stop::Stop;
 /// it, hand it over or post it, then delete the file. Citizens who have activated need no letter.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  obhut issue doc_… --to person_… --letter letter.html\n  \
-                  obhut issue --file notice.pdf --class permit-10y --to 'Test Person 1' --letter letter.html"
+    after_help = "Examples:\n  obhut issue doc_… --to person_… --letter letter.html --purpose 'notice of the decision' --legal-basis '§ 1 Test Act'\n  \
+                  obhut issue --file notice.pdf --class permit-10y --to 'Test Person 1' --purpose … --legal-basis …"
 )]
 pub(crate) struct Args {
     /// A document of the agency
@@ -52,11 +53,11 @@ pub(crate) struct Args {
     /// The unit, when you are a caseworker of several
     #[arg(long, value_name = "UNIT")]
     unit: Option<UnitId>,
-    /// Invite anew although an earlier letter is still open; what was issued under it must be issued again
+    /// Invite anew although an earlier letter is still open; what was issued before must be issued again
     #[arg(long)]
     new_letter: bool,
     #[command(flatten)]
-    reason: OptionalReasonArgs,
+    reason: ReasonArgs,
 }
 
 #[derive(Serialize)]
@@ -65,6 +66,7 @@ struct Done {
     case: String,
     person: String,
     title: String,
+    delivery: &'static str,
     letter: Option<String>,
     expires_us: Option<u64>,
 }
@@ -75,99 +77,116 @@ impl Report for Done {
             "Issued {} to {} in {}",
             self.document, self.person, self.case
         );
-        match (&self.letter, self.expires_us) {
-            (Some(letter), Some(expires)) => {
-                text.push_str("\nLetter  ");
-                text.push_str(letter);
-                text.push_str("\nValid until ");
-                text.push_str(&utc_text(expires));
-                text.push_str("\nThe letter holds a secret: print it, hand it over, then delete the file.");
-            }
-            _ => text.push_str(
-                "\nNo letter is needed: the citizen has activated, or was sent a letter that is still open.\n\
-                 If none was sent, issue again with --new-letter.",
+        let more = match (&self.letter, self.expires_us.map(utc_text)) {
+            (Some(letter), Some(until)) => format!(
+                "Letter  {letter}\nValid until {until}\n\
+                 The letter holds a secret: print it, hand it over, then delete the file."
             ),
-        }
+            (None, Some(until)) => format!(
+                "No letter was written: the one that was written before, or that the colleague who enrolled this\n\
+                 person can still write, is valid until {until} and opens this document, too.\n\
+                 If it is lost, issue everything again, the first time with --new-letter."
+            ),
+            _ => "No letter is needed: the document lies in the citizen's inbox.".to_owned(),
+        };
+        text.push('\n');
+        text.push_str(&more);
         text
     }
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    let mut vault = context.connected_vault().await?;
-    let unit = vault.caseworker_unit(args.unit)?;
-    let person = vault.find_citizen(&args.to).await?;
-    let path = args
-        .letter
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("letter-{person}.html")));
-    refuse_existing(&path)?;
     let source = match (args.document, &args.file) {
         (Some(document), _) => IssueSource::Document(document),
         (None, Some(file)) => describe(file, args.title.clone())?,
         (None, None) => return Err(ClientError::Usage("name a document or --file".into()).into()),
     };
+    let mut vault = context.connected_vault().await?;
+    let unit = vault.caseworker_unit(args.unit)?;
+    let person = vault.find_citizen(&args.to).await?;
+    let path = args
+        .letter
+        .unwrap_or_else(|| PathBuf::from(format!("letter-{person}.html")));
+    // Before anything is issued: a repeat would issue it twice.
+    let file = letter_file(&path)?;
+    if args.new_letter {
+        confirm_new_letter(context, &vault, person)?;
+    }
     let terms = IssueTerms {
         person,
         unit,
         class: args.class,
         new_letter: args.new_letter,
-        reason: args.reason.reason_for("issue a document to its subject"),
+        reason: args.reason.reason(),
     };
     let issued = vault.issue(source, &terms).await?;
-    let written = write_letter(&mut vault, &issued, &terms, &args.address, &path).await?;
+    let (delivery, expires_us) = match &issued.delivery {
+        Delivery::Letter(invitation) => {
+            write_letter(&mut vault, &issued, invitation, &args.address, file).await?;
+            ("letter", Some(invitation.expires_us))
+        }
+        Delivery::EarlierLetter { until_us } => ("earlier-letter", Some(*until_us)),
+        _ => ("inbox", None),
+    };
     context.output.report(&Done {
         document: issued.document.to_string(),
         case: issued.case.to_string(),
         person: person.to_string(),
         title: issued.title,
-        letter: written.then(|| path.display().to_string()),
-        expires_us: issued.invitation.map(|invitation| invitation.expires_us),
+        delivery,
+        letter: (delivery == "letter").then(|| path.display().to_string()),
+        expires_us,
     })
 }
 
-fn refuse_existing(path: &Path) -> Result<(), ClientError> {
+fn letter_file(path: &Path) -> Result<WholeFile, ClientError> {
     if path.symlink_metadata().is_ok() {
         let text = format!("{} exists already; name another file", path.display());
         return Err(ClientError::Usage(text));
     }
-    Ok(())
+    WholeFile::create(path, 0o600)
+}
+
+fn confirm_new_letter(context: &Context<'_>, vault: &Vault, person: PersonId) -> Result<(), Stop> {
+    let voided = vault.waiting_for_letter(person);
+    if voided.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = voided.iter().map(ToString::to_string).collect();
+    context.confirm(&format!(
+        "A new letter voids the earlier one. What was issued under it must be issued again:\n  {}\nGo on?",
+        ids.join("\n  ")
+    ))
 }
 
 async fn write_letter(
     vault: &mut Vault,
     issued: &Issued,
-    terms: &IssueTerms,
+    invitation: &Invitation,
     address: &[String],
-    path: &Path,
-) -> Result<bool, Stop> {
-    let Some(invitation) = &issued.invitation else {
-        return Ok(false);
-    };
-    let name = vault.find_person_name(terms.person).await?;
+    file: WholeFile,
+) -> Result<(), Stop> {
+    let name = vault.find_person_name(invitation.person).await?;
+    let recipient = name.as_deref().unwrap_or("Sie");
     let agency = vault.card().name.clone();
+    // The name stands above the address anyway.
+    let further = address.iter().filter(|line| line.trim() != recipient);
     let html = render_letter(&Letter {
         agency: &agency,
-        recipient: name.as_deref().unwrap_or("Sie"),
-        address,
+        recipient,
+        address: &further.cloned().collect::<Vec<_>>(),
         document: &issued.title,
         invitation,
         written_us: now_us(),
     })
     .map_err(ClientError::from)?;
-    WholeFile::write(path, 0o600, Existing::Keep, html.as_bytes())?;
-    vault.forget_invitation(terms.person)?;
-    Ok(true)
+    file.finish_with(Existing::Keep, html.as_bytes())?;
+    vault.forget_invitation(invitation.person)?;
+    Ok(())
 }
 
 fn describe(path: &Path, title: Option<String>) -> Result<IssueSource, ClientError> {
-    let (file, _) = open_regular(path).map_err(|reason| match reason {
-        SkipReason::Unreadable(kind) => ClientError::Io {
-            what: "cannot read",
-            path: path.to_owned(),
-            source: kind.into(),
-        },
-        _ => ClientError::Usage(format!("{} is no regular file", path.display())),
-    })?;
+    let file = open_source(path)?;
     let name = path.file_name().unwrap_or_default();
     let new = NewDocument {
         document: new_document_id(),

@@ -1,7 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use obhut_client::import::{SkipReason, media_type, open_regular};
-use obhut_client::{ActKind, Card, CaseId, ClientError, DocumentId, NewDocument, new_document_id};
+use obhut_client::import::media_type;
+use obhut_client::{
+    ActKind, Card, CaseId, ClientError, DocumentId, NewDocument, new_document_id, open_source,
+};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -63,6 +65,7 @@ impl Report for StoredReport {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
+    let _ = open_source(&args.file)?;
     let mut vault = context.connected_vault().await?;
     let new = describe(&args);
     if let Some(document) = args.revises
@@ -71,7 +74,9 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         return Err(ClientError::NotFound(format!("there is no document {document}")).into());
     }
     let filing = vault.begin_filing(args.case).await?;
-    let sealed = vault.seal_file(&filing, &new, || open(&args.file)).await?;
+    let sealed = vault
+        .seal_file(&filing, &new, || open_source(&args.file))
+        .await?;
     let reason = args.reason.reason(ActKind::FileDocuments);
     for stored in vault.register(&filing, vec![sealed], reason).await? {
         context.output.report(&StoredReport {
@@ -102,20 +107,5 @@ fn describe(args: &Args) -> NewDocument {
         },
         media_type: args.media_type.clone().unwrap_or_else(guessed),
         file_name: Some(name.as_bytes().to_vec()),
-    }
-}
-
-fn open(path: &Path) -> Result<std::fs::File, ClientError> {
-    match open_regular(path) {
-        Ok((file, _)) => Ok(file),
-        Err(SkipReason::Unreadable(kind)) => Err(ClientError::Io {
-            what: "cannot read",
-            path: path.to_owned(),
-            source: kind.into(),
-        }),
-        Err(_) => Err(ClientError::Usage(format!(
-            "{} is no regular file; name the file itself, not a link or folder",
-            path.display()
-        ))),
     }
 }

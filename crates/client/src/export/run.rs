@@ -1,18 +1,21 @@
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
+use std::fs::{DirBuilder, File};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
+use obhut_crypto::{CryptoError, Quarantine};
 use obhut_format::act::{ActKind, MAX_OBJECTS, Reason};
 use obhut_format::{CaseId, DocumentId};
+use zeroize::Zeroizing;
 
 use super::names::{ExportNames, Placed};
 use crate::ClientError;
 use crate::error::Failure;
+use crate::import::open_regular;
 use crate::open::OpenedRevision;
 use crate::vault::Vault;
-use crate::whole_file::Existing;
+use crate::whole_file::{Existing, WholeFile};
 
 /// Documents fetched at once.
 const FETCHES_AT_ONCE: usize = 4;
@@ -30,6 +33,8 @@ pub struct ExportedDocument {
     pub renamed: bool,
     /// Length of the content in bytes.
     pub size_bytes: u64,
+    /// The file was there before with just this content, and was left alone.
+    pub was_there: bool,
 }
 
 /// A document that was not written.
@@ -54,7 +59,8 @@ pub struct ExportReport {
 
 impl Vault {
     /// Writes the latest revision of every document of a case below `target`. Each file appears once every
-    /// byte of it was verified, or not at all; nothing is overwritten unless asked.
+    /// byte of it was verified, or not at all; nothing is overwritten unless asked. A file that is there with the
+    /// same content counts as written, so a broken off export goes on.
     pub async fn export_case(
         &mut self,
         case: CaseId,
@@ -63,7 +69,24 @@ impl Vault {
         reason: Reason,
     ) -> Result<ExportReport, ClientError> {
         self.case(case)?;
-        make_folder(target)?;
+        // Before the release is asked for: one that comes to nothing stands in the log all the same.
+        let made = make_folder(target)?;
+        check_writable(target)?;
+        let exported = self.export_below(case, target, existing, reason).await;
+        if made && exported.is_err() {
+            // Goes only while it is empty.
+            let _ = std::fs::remove_dir(target);
+        }
+        exported
+    }
+
+    async fn export_below(
+        &mut self,
+        case: CaseId,
+        target: &Path,
+        existing: Existing,
+        reason: Reason,
+    ) -> Result<ExportReport, ClientError> {
         let documents: Vec<_> = self
             .directory()
             .documents_of_case(case)
@@ -114,6 +137,23 @@ impl Vault {
         Ok(())
     }
 
+    /// Fails unless the file has just this content.
+    async fn compare(&self, opened: OpenedRevision, path: &Path) -> Result<(), ClientError> {
+        let differs = || ClientError::io_kind("will not overwrite", path, ErrorKind::AlreadyExists);
+        let (file, stamp) = open_regular(path).map_err(|_| differs())?;
+        if stamp.size_bytes != opened.info.true_bytes {
+            return Err(differs());
+        }
+        match self.fetch_content(opened, SameAs(file)).await {
+            Err(ClientError::Crypto(CryptoError::Io(source)))
+                if source.kind() == ErrorKind::AlreadyExists =>
+            {
+                Err(differs())
+            }
+            compared => compared.map_err(|failed| failed.at("cannot read", path)),
+        }
+    }
+
     async fn write_one(
         &self,
         placed: &Placed,
@@ -121,21 +161,23 @@ impl Vault {
         target: &Path,
         existing: Existing,
     ) -> Result<ExportedDocument, ClientError> {
-        let written = ExportedDocument {
+        let mut written = ExportedDocument {
             document: opened.manifest.document,
             revision: opened.manifest.revision,
             path: placed.relative.clone(),
             renamed: placed.renamed,
             size_bytes: opened.info.true_bytes,
+            was_there: false,
         };
         let path = target.join(&placed.relative);
         make_folders(target, &placed.relative)?;
         if existing == Existing::Keep && path.symlink_metadata().is_ok() {
-            return Err(ClientError::io("will not overwrite", &path)(
-                ErrorKind::AlreadyExists.into(),
-            ));
+            self.compare(opened, &path).await?;
+            written.was_there = true;
+            return Ok(written);
         }
-        self.save_content(opened, &path, existing).await?;
+        let file = WholeFile::create(&path, 0o600)?;
+        self.save_content(opened, file, existing).await?;
         Ok(written)
     }
 }
@@ -153,10 +195,41 @@ fn place(names: &mut ExportNames, opened: &OpenedRevision) -> Placed {
     }
 }
 
+/// Compares the content with a file that is there, piece by piece; any difference ends it.
+struct SameAs(File);
+
+impl Write for SameAs {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut there = Zeroizing::new(vec![0; bytes.len()]);
+        match self.0.read_exact(&mut there) {
+            Ok(()) if *there == bytes => Ok(bytes.len()),
+            _ => Err(ErrorKind::AlreadyExists.into()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Quarantine for SameAs {
+    type Kept = ();
+
+    fn finish(mut self) -> std::io::Result<()> {
+        match self.0.read(&mut [0])? {
+            0 => Ok(()),
+            _ => Err(ErrorKind::AlreadyExists.into()),
+        }
+    }
+}
+
 /// A lost connection or a full disk is no matter of one document.
 fn stops_all(failed: &ClientError) -> bool {
     let full = matches!(failed, ClientError::Io { source, .. }
-        if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem));
+    if matches!(
+        source.kind(),
+        ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull
+    ));
     full || failed.failure() == Failure::Unreachable
 }
 
@@ -177,10 +250,24 @@ fn make_folders(target: &Path, relative: &Path) -> Result<(), ClientError> {
     Ok(())
 }
 
-fn make_folder(folder: &Path) -> Result<(), ClientError> {
+/// Fails unless files can be made in the folder.
+fn check_writable(folder: &Path) -> Result<(), ClientError> {
+    match WholeFile::create(&folder.join("file"), 0o600) {
+        Ok(_unfinished) => Ok(()),
+        Err(ClientError::Io { source, .. }) => {
+            Err(ClientError::io("cannot write to", folder)(source))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// True: it was not there before.
+fn make_folder(folder: &Path) -> Result<bool, ClientError> {
     match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made.map_err(ClientError::io("cannot make", folder)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        made => made
+            .map(|()| true)
+            .map_err(ClientError::io("cannot make", folder)),
     }
 }
 

@@ -22,6 +22,10 @@ pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<Option<String>> 
         &filed.citizen,
         "--letter",
         &name,
+        "--purpose",
+        "Bekanntgabe des Bescheids",
+        "--legal-basis",
+        "§ 41 VwVfG",
     ];
     let printed = stage.obhut("caseworker-1", &arguments)?;
     let copy = find_id(&printed, "doc_")?;
