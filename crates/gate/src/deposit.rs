@@ -52,11 +52,9 @@ impl Gate {
 
     /// F08: what was destroyed does not come back, not even by the identical deposit.
     async fn refuse_destroyed(&self, deposit: &Deposit) -> Result<(), Refusal> {
-        for item in &deposit.items {
-            let share = item.binding.share_id;
-            if stores::is_destroyed(&self.stores.first, deposit.vault, share).await? {
-                return Err(Refusal::ShareDestroyed);
-            }
+        let shares = deposit.items.iter().map(|item| item.binding.share_id);
+        if stores::is_any_destroyed(&self.stores.first, deposit.vault, shares).await? {
+            return Err(Refusal::ShareDestroyed);
         }
         Ok(())
     }

@@ -136,10 +136,12 @@ pub(crate) async fn fitting(
     vault: VaultId,
     claims: Vec<Claim>,
 ) -> Result<Vec<Claim>, SqlError> {
+    let named = claims.iter().map(|claim| claim.share_id);
+    let shares = stores::find_shares(db, vault, named).await?;
     let mut fitting = Vec::with_capacity(claims.len());
     for claim in claims {
-        match stores::find_share(db, vault, claim.share_id).await? {
-            Some(share) if claim.fits(&share) => fitting.push(claim),
+        match shares.get(&claim.share_id) {
+            Some(share) if claim.fits(share) => fitting.push(claim),
             _ => tracing::warn!(
                 share = %claim.share_id,
                 record = claim.record_index,

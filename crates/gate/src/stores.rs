@@ -1,12 +1,12 @@
 //! The two stores of shares, and how they are kept alike.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use obhut_format::share::ShareKind;
 use obhut_format::{BatchId, ShareId, VaultId};
-use obhut_sql::{Db, Options, SqlError, Tx, sql};
+use obhut_sql::{Batch, Db, Kind, Options, Row, SqlError, Tx, Value, sql};
 
 use crate::rows::{DEPOSITS, DepositRow, SHARES, ShareRow, TOMBSTONES, Tombstone};
 use crate::{GateConfig, GateError, Refusal, keys, schema};
@@ -187,7 +187,17 @@ const PERSON_SHARE: &str =
     "SELECT * FROM shares WHERE vault = $1 AND object = $2 AND kind = 'person'";
 const ALL_SHARES: &str = "SELECT vault, share_id FROM shares";
 const ALL_TOMBSTONES: &str = "SELECT * FROM tombstones";
-const IS_DESTROYED: &str = "SELECT 1 AS found FROM tombstones WHERE vault = $1 AND share_id = $2";
+const SHARE_NAMES: [(&str, Kind); 2] = [("vault", Kind::Blob), ("share_id", Kind::Blob)];
+const SHARES_NAMED: Batch<2> = Batch::with(
+    SHARE_NAMES,
+    "SELECT shares.* FROM batch
+        JOIN shares ON shares.vault = batch.vault AND shares.share_id = batch.share_id",
+);
+const DESTROYED_NAMED: Batch<2> = Batch::with(
+    SHARE_NAMES,
+    "SELECT tombstones.share_id FROM batch JOIN tombstones
+        ON tombstones.vault = batch.vault AND tombstones.share_id = batch.share_id",
+);
 const DELETE_ENTOMBED: &str = "DELETE FROM shares WHERE EXISTS (SELECT 1 FROM tombstones
     WHERE tombstones.vault = shares.vault AND tombstones.share_id = shares.share_id)";
 const COUNT_BY_KIND: &str =
@@ -233,15 +243,45 @@ pub(crate) async fn find_person_share(
     row.as_ref().map(ShareRow::read).transpose()
 }
 
-/// Whether a share of this name was destroyed.
-pub(crate) async fn is_destroyed(
+/// Those of these shares that live, registered or not.
+pub(crate) async fn find_shares(
     db: &Db,
     vault: VaultId,
-    share: ShareId,
+    shares: impl Iterator<Item = ShareId>,
+) -> Result<HashMap<ShareId, ShareRow>, SqlError> {
+    let rows = read_named(db, "gate_find_shares", &SHARES_NAMED, vault, shares).await?;
+    rows.iter()
+        .map(|row| ShareRow::read(row).map(|share| (share.share_id, share)))
+        .collect()
+}
+
+/// Whether one of these shares was destroyed.
+pub(crate) async fn is_any_destroyed(
+    db: &Db,
+    vault: VaultId,
+    shares: impl Iterator<Item = ShareId>,
 ) -> Result<bool, SqlError> {
-    let statement = sql(IS_DESTROYED).bind(vault.0).bind(share.0);
-    let row = db.fetch_optional("gate_is_destroyed", statement).await?;
-    Ok(row.is_some())
+    let rows = read_named(db, "gate_is_any_destroyed", &DESTROYED_NAMED, vault, shares).await?;
+    Ok(!rows.is_empty())
+}
+
+async fn read_named(
+    db: &Db,
+    name: &'static str,
+    batch: &'static Batch<2>,
+    vault: VaultId,
+    shares: impl Iterator<Item = ShareId>,
+) -> Result<Vec<Row>, SqlError> {
+    let names: Vec<[Value; 2]> = shares
+        .map(|share| [vault.0.into(), share.0.into()])
+        .collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    db.read(name, async |mut tx| {
+        batch.fetch_all(&mut tx, names.clone()).await
+    })
+    .await
 }
 
 /// Living shares deposited up to a time that no record names.

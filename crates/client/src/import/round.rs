@@ -34,7 +34,7 @@ struct Deposited {
     manifest_hash: [u8; 32],
 }
 
-/// Deposits of an interrupted run that the gatekeeper confirmed, by source.
+/// Deposits that the gatekeeper confirmed, of this run or an interrupted one, by source.
 #[derive(Default)]
 struct KnownDeposits(HashMap<SourceId, Deposited>);
 
@@ -45,11 +45,20 @@ struct Registered {
     documents: Vec<SealedRevision>,
 }
 
+/// Documents the vault would not register, and why.
+type Refused = Vec<(SealedRevision, SkipReason)>;
+
+/// What an attempt to register came to.
+type Attempt = (Vec<Registered>, Refused);
+
+/// Of which sources, which deposit, and what the gatekeeper said.
+type Receipted = (Vec<SourceId>, SignedDeposit, DepositReceipt);
+
 /// How a round ended for each of its documents.
 #[derive(Default)]
 pub(super) struct RoundResult {
     pub(super) stored: Vec<SealedRevision>,
-    pub(super) refused: Vec<(SealedRevision, SkipReason)>,
+    pub(super) refused: Refused,
 }
 
 /// Deposits, registers and confirms.
@@ -58,6 +67,8 @@ pub(super) struct Rounds<'a> {
     pub(super) journal: SharedJournal,
     pub(super) unit: UnitId,
     known: KnownDeposits,
+    /// The round before: it is registered while the next one is deposited.
+    deposited: Vec<SealedRevision>,
     unconfirmed: Vec<Registered>,
 }
 
@@ -69,6 +80,7 @@ impl<'a> Rounds<'a> {
             journal,
             unit,
             known: KnownDeposits::default(),
+            deposited: Vec::new(),
             unconfirmed: Vec::new(),
         }
     }
@@ -107,26 +119,41 @@ impl<'a> Rounds<'a> {
             .with(|journal| journal.give_up_deposit(sources));
     }
 
-    /// One round: deposits and registers. What is registered counts as stored once it is confirmed, which is
-    /// done for several rounds at once; gives what was confirmed or refused by now.
+    /// One round: deposits these and registers those of the round before. What is registered counts as stored once it is
+    /// confirmed, which is done for several rounds at once; gives what was confirmed or refused by now.
     pub(super) async fn run(
         &mut self,
         mut documents: Vec<SealedRevision>,
     ) -> Result<RoundResult, ClientError> {
         documents.sort_by_key(|document| document.manifest.case);
-        self.deposit(&mut documents).await?;
-        let refused = self.register(documents).await?;
+        let before = std::mem::take(&mut self.deposited);
+        let (deposited, registered) =
+            tokio::try_join!(self.deposit(&mut documents), self.register(before))?;
+        if let Some((sources, deposit, receipt)) = deposited {
+            self.known.remember(&sources, &deposit, &receipt);
+        }
+        self.deposited = documents;
+        let refused = self.take_registered(registered);
         let waiting: usize = self.unconfirmed.iter().map(|one| one.documents.len()).sum();
         let mut result = RoundResult::default();
         if waiting >= CONFIRM_AT {
-            result = self.confirm().await?;
+            result = self.confirm_registered().await?;
         }
         result.refused.extend(refused);
         Ok(result)
     }
 
-    /// Confirms what is registered: it stands in the log with quorum, and the journal knows.
+    /// Registers what is deposited and confirms all: it stands in the log with quorum, and the journal knows.
     pub(super) async fn confirm(&mut self) -> Result<RoundResult, ClientError> {
+        let deposited = std::mem::take(&mut self.deposited);
+        let registered = self.register(deposited).await?;
+        let refused = self.take_registered(registered);
+        let mut result = self.confirm_registered().await?;
+        result.refused.extend(refused);
+        Ok(result)
+    }
+
+    async fn confirm_registered(&mut self) -> Result<RoundResult, ClientError> {
         let registered = std::mem::take(&mut self.unconfirmed);
         let mutations: Vec<_> = registered
             .iter()
@@ -142,6 +169,11 @@ impl<'a> Rounds<'a> {
         Ok(result)
     }
 
+    fn take_registered(&mut self, (done, refused): Attempt) -> Refused {
+        self.unconfirmed.extend(done);
+        refused
+    }
+
     /// Notes that sources have reached a stage.
     pub(super) fn note(&self, stage: Stage, sources: Vec<SourceId>) -> Result<(), ClientError> {
         if sources.is_empty() {
@@ -154,7 +186,11 @@ impl<'a> Rounds<'a> {
             .with(|journal| journal.append(vec![record], &[], rng))?)
     }
 
-    async fn deposit(&mut self, documents: &mut [SealedRevision]) -> Result<(), ClientError> {
+    /// Deposits the shares of those that have no deposit yet; `None` if all have.
+    async fn deposit(
+        &self,
+        documents: &mut [SealedRevision],
+    ) -> Result<Option<Receipted>, ClientError> {
         let (mut sources, mut shares) = (Vec::new(), Vec::new());
         for document in documents {
             if self.known.find(document).is_none() {
@@ -163,7 +199,7 @@ impl<'a> Rounds<'a> {
             }
         }
         if shares.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let gate = self.vault.gate_key()?;
         let signed = self.vault.endpoint().deposit_key().await?;
@@ -181,8 +217,8 @@ impl<'a> Rounds<'a> {
         self.note_deposit(&deposit, sources.clone())?;
         let receipt = self.vault.endpoint().deposit(&deposit).await?;
         let receipt = verify_deposit_receipt(&receipt, &gate, &deposit.deposit)?;
-        self.known.remember(&sources, &deposit, &receipt);
-        self.note(Stage::Deposited, sources)
+        self.note(Stage::Deposited, sources.clone())?;
+        Ok(Some((sources, deposit, receipt)))
     }
 
     fn note_deposit(
@@ -221,37 +257,28 @@ impl<'a> Rounds<'a> {
     }
 
     /// Registers all at once; if the vault refuses, case by case, so that one closed case stops no other.
-    /// Gives what was refused and why.
-    async fn register(
-        &mut self,
-        mut documents: Vec<SealedRevision>,
-    ) -> Result<Vec<(SealedRevision, SkipReason)>, ClientError> {
+    async fn register(&self, mut documents: Vec<SealedRevision>) -> Result<Attempt, ClientError> {
+        if documents.is_empty() {
+            return Ok(Attempt::default());
+        }
         let failed = match self.commit(&documents).await {
-            Ok((committed, mutation)) => {
-                self.unconfirmed.push(Registered {
-                    committed,
-                    mutation,
-                    documents,
-                });
-                return Ok(Vec::new());
+            Ok(committed) => {
+                let registered = Registered::new(committed, documents);
+                return Ok((vec![registered], Vec::new()));
             }
             Err(failed) => failed,
         };
         if !is_refusal(&failed) {
             return Err(failed);
         }
-        let mut refused = Vec::new();
+        let (mut registered, mut refused) = Attempt::default();
         while let Some(first) = documents.first() {
             let case = first.manifest.case;
             let others = documents.partition_point(|document| document.manifest.case == case);
             let rest = documents.split_off(others);
             let documents_of_case = std::mem::replace(&mut documents, rest);
             match self.commit(&documents_of_case).await {
-                Ok((committed, mutation)) => self.unconfirmed.push(Registered {
-                    committed,
-                    mutation,
-                    documents: documents_of_case,
-                }),
+                Ok(committed) => registered.push(Registered::new(committed, documents_of_case)),
                 Err(failed) if is_refusal(&failed) => {
                     let why = SkipReason::Refused(failed.to_string());
                     let all = documents_of_case.into_iter();
@@ -260,7 +287,7 @@ impl<'a> Rounds<'a> {
                 Err(failed) => return Err(failed),
             }
         }
-        Ok(refused)
+        Ok((registered, refused))
     }
 
     async fn commit(
@@ -277,6 +304,16 @@ impl<'a> Rounds<'a> {
         let route = MutationRoute::Documents;
         let committed = self.vault.commit(route, draft, &mutation).await?;
         Ok((committed, mutation))
+    }
+}
+
+impl Registered {
+    fn new((committed, mutation): (Committed, Mutation), documents: Vec<SealedRevision>) -> Self {
+        Self {
+            committed,
+            mutation,
+            documents,
+        }
     }
 }
 
