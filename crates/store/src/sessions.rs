@@ -1,5 +1,8 @@
 //! Logging in: a challenge, signed by a device, for a token that is kept hashed.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use obhut_format::context::sha256;
 use obhut_format::session::{LOGIN_LABEL, Login};
 use obhut_format::{DeviceKid, PersonId};
@@ -49,6 +52,49 @@ impl Default for SessionLimits {
 
 /// The use of a session is written down at most this often, microseconds.
 const TOUCH_US: u64 = 60 * 1_000_000;
+
+/// What was read of a session serves this long, microseconds: an import asks a thousand times a second. Persons and
+/// devices are looked up anew each time; only a logout at another server takes this long to be noticed.
+const RECALL_US: u64 = 1_000_000;
+/// Sessions remembered at most.
+const RECALLED: usize = 10_000;
+
+/// A session as the database had it a moment ago.
+#[derive(Clone, Copy)]
+struct Session {
+    person: PersonId,
+    device: DeviceKid,
+    used_us: u64,
+    expires_us: u64,
+    read_us: u64,
+}
+
+/// Sessions read a moment ago, by the hash of their token.
+#[derive(Default)]
+pub(crate) struct RecentSessions(Mutex<HashMap<[u8; 32], Session>>);
+
+impl RecentSessions {
+    fn find(&self, hash: &[u8; 32], now_us: u64) -> Option<Session> {
+        let session = self.lock().get(hash).copied()?;
+        (now_us.abs_diff(session.read_us) < RECALL_US).then_some(session)
+    }
+
+    fn remember(&self, hash: [u8; 32], session: Session) {
+        let mut recent = self.lock();
+        if recent.len() >= RECALLED {
+            recent.clear();
+        }
+        recent.insert(hash, session);
+    }
+
+    fn forget(&self, hash: &[u8; 32]) {
+        self.lock().remove(hash);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A challenge for one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,49 +201,62 @@ impl Vault {
     /// revocation counts at once.
     pub async fn authenticate(&self, token: &[u8; 32]) -> Result<Caller, StoreError> {
         let now_us = self.now_us();
-        let (vault, hash) = (self.id(), sha256(&[token]));
-        let statement = sql(SELECT_SESSION).bind(hash).bind(vault.0);
-        let row = self.0.db.fetch_optional("find_session", statement).await?;
-        let row = row.ok_or(StoreError::Unauthenticated)?;
-        let used_us: u64 = row.column("used_us")?;
-        if now_us >= row.column("expires_us")?
-            || now_us >= used_us.saturating_add(self.0.sessions.idle_us)
-        {
+        let hash = sha256(&[token]);
+        let session = match self.0.recent_sessions.find(&hash, now_us) {
+            Some(session) => session,
+            None => self.load_session(hash, now_us).await?,
+        };
+        let idle_at_us = session.used_us.saturating_add(self.0.sessions.idle_us);
+        if now_us >= session.expires_us || now_us >= idle_at_us {
             return Err(StoreError::Unauthenticated);
         }
-        if now_us >= used_us.saturating_add(TOUCH_US) {
-            let touch = move |mut tx| async move {
-                let touch = sql(TOUCH_SESSION)
-                    .bind(hash)
-                    .bind(vault.0)
-                    .bind(int(now_us));
-                touch.execute(&mut tx).await
-            };
-            self.0
-                .db
-                .write("touch_session", touch)
-                .await
-                .map_err(StoreError::Sql)?;
+        Ok(self.caller(session.person, session.device)?)
+    }
+
+    /// Reads a session and notes that it is used, unless it has ended.
+    async fn load_session(&self, hash: [u8; 32], now_us: u64) -> Result<Session, StoreError> {
+        let statement = sql(SELECT_SESSION).bind(hash).bind(self.id().0);
+        let row = self.0.db.fetch_optional("find_session", statement).await?;
+        let row = row.ok_or(StoreError::Unauthenticated)?;
+        let session = Session {
+            person: PersonId(row.column("person")?),
+            device: DeviceKid(row.column("device")?),
+            used_us: row.column("used_us")?,
+            expires_us: row.column("expires_us")?,
+            read_us: now_us,
+        };
+        let idle_at_us = session.used_us.saturating_add(self.0.sessions.idle_us);
+        let touch_at_us = session.used_us.saturating_add(TOUCH_US);
+        if (touch_at_us..idle_at_us.min(session.expires_us)).contains(&now_us) {
+            self.touch_session(hash, now_us).await?;
         }
-        let (person, device) = (row.column("person")?, row.column("device")?);
-        Ok(self.caller(PersonId(person), DeviceKid(device))?)
+        self.0.recent_sessions.remember(hash, session);
+        Ok(session)
+    }
+
+    async fn touch_session(&self, hash: [u8; 32], now_us: u64) -> Result<(), StoreError> {
+        let vault = self.id();
+        let touch = move |mut tx| async move {
+            let touch = sql(TOUCH_SESSION)
+                .bind(hash)
+                .bind(vault.0)
+                .bind(int(now_us));
+            touch.execute(&mut tx).await
+        };
+        let touched = self.0.db.write("touch_session", touch).await;
+        touched.map(drop).map_err(StoreError::Sql)
     }
 
     /// Ends a session; one that has ended already is no error.
     pub async fn log_out(&self, token: &[u8; 32]) -> Result<(), StoreError> {
         let (vault, hash) = (self.id(), sha256(&[token]));
-        self.0
-            .db
-            .write("log_out", move |mut tx| async move {
-                sql(DROP_SESSION)
-                    .bind(hash)
-                    .bind(vault.0)
-                    .execute(&mut tx)
-                    .await
-            })
-            .await
-            .map(drop)
-            .map_err(StoreError::Sql)
+        let drop_session = move |mut tx| async move {
+            let statement = sql(DROP_SESSION).bind(hash).bind(vault.0);
+            statement.execute(&mut tx).await
+        };
+        let dropped = self.0.db.write("log_out", drop_session).await;
+        self.0.recent_sessions.forget(&hash);
+        dropped.map(drop).map_err(StoreError::Sql)
     }
 
     /// Checks the bootstrap code's secret; [`StoreError::Unauthenticated`] when it is wrong or the

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::facts::caller_facts;
 use crate::publisher::{Published, Publisher};
 use crate::sequencer::{Reached, Work, Writer, restore};
+use crate::sessions::RecentSessions;
 use crate::sessions::SessionLimits;
 use crate::tiles::Tiles;
 use crate::{Clock, Notary, Store, StoreError, VaultRow};
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) notary: Notary,
     pub(crate) sessions: SessionLimits,
+    pub(crate) recent_sessions: RecentSessions,
     pub(crate) tiles: Tiles,
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     pub(crate) published: watch::Receiver<Published>,
@@ -114,6 +116,7 @@ impl Store {
             clock: parts.clock,
             notary: parts.notary,
             sessions: self.sessions,
+            recent_sessions: RecentSessions::default(),
             tiles,
             directory: directory_in,
             published: published_in,

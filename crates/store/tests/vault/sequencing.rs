@@ -332,9 +332,8 @@ async fn a_database_restored_from_a_backup_is_not_signed(test: &TestDb) {
     world.vault.shut_down().await;
     // The gatekeeper and the tiles know a longer log than this database does.
     let row = world.store.load_vault(world.vault.id()).await.unwrap();
-    let short = Store::open(TestDb::sqlite().await.unwrap().db)
-        .await
-        .unwrap();
+    let empty = TestDb::sqlite().await.unwrap();
+    let short = Store::open(empty.db.clone()).await.unwrap();
     short.create_vault(as_new(row)).await.unwrap();
     let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
     let restored = short.open_vault(world.vault.id(), parts).await.unwrap();
