@@ -8,11 +8,22 @@ pub trait Rule {
     fn rule() -> String;
 }
 
+/// Reads bytes as one kind of record and writes it again.
+pub type Reader = fn(&[u8]) -> Result<Vec<u8>, crate::FormatError>;
+
 macro_rules! rules {
     ($($module:ident: $($name:ident)*;)*) => {
         /// Every rule, grouped by the module that declares it.
         fn all() -> Vec<(&'static str, Vec<String>)> {
             vec![$((stringify!($module), vec![$(<crate::$module::$name as Rule>::rule()),*])),*]
+        }
+
+        /// A reader for every record, by its name: gives the bytes it would write for what it read.
+        pub fn readers() -> Vec<(&'static str, Reader)> {
+            vec![$($((stringify!($name), |bytes| {
+                let record = <crate::$module::$name as crate::Cbor>::from_bytes(bytes)?;
+                Ok(crate::Cbor::to_bytes(&record))
+            })),*),*]
         }
 
         #[cfg(test)]

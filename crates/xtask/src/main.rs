@@ -1,10 +1,11 @@
-//! Chores: `cargo xtask demo | test | bench | soak | bless`. No product code.
+//! Chores: `cargo xtask demo | test | bench | soak | fuzz | bless`. No product code.
 
 #![allow(clippy::print_stdout, reason = "a command for people")]
 
 mod bench;
 mod bless;
 mod demo;
+mod fuzz;
 mod postgres;
 mod run;
 mod seaweed;
@@ -32,6 +33,8 @@ enum Chore {
     Bless(bless::Arguments),
     /// Play the life of a document with the real programs.
     Demo(demo::Arguments),
+    /// Feed every parser with hostile input.
+    Fuzz(fuzz::Arguments),
     /// Run the random tests (`soak_…`) again and again with new seeds.
     Soak(soak::Arguments),
     /// Run all tests, with the services they need.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Bless(arguments) => bless::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Soak(arguments) => soak::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
     };
