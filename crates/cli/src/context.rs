@@ -5,7 +5,7 @@ use clap::Args;
 use obhut_client::profile::{Passphrase, Profile, ProfileHome};
 use obhut_client::{ClientError, Vault};
 
-use crate::output::Output;
+use crate::output::{Output, harmless, shown};
 use crate::stop::Stop;
 
 /// What every command understands.
@@ -99,13 +99,16 @@ impl<'a> Context<'a> {
     /// The passphrase of a profile that is being made; typed twice.
     pub(crate) fn new_passphrase(&self) -> Result<Passphrase, Stop> {
         if let Some(passphrase) = self.given_passphrase()? {
+            passphrase.check_new()?;
             return Ok(passphrase);
         }
         let typed = prompt_hidden("New passphrase: ")?;
+        let passphrase = Passphrase::new(typed.clone())?;
+        passphrase.check_new()?;
         if *typed != *prompt_hidden("Once more: ")? {
             return Err(ClientError::Usage("the two passphrases differ".into()).into());
         }
-        Ok(Passphrase::new(typed)?)
+        Ok(passphrase)
     }
 
     fn given_passphrase(&self) -> Result<Option<Passphrase>, Stop> {
@@ -118,6 +121,23 @@ impl<'a> Context<'a> {
         Ok(file.map(Passphrase::read_file).transpose()?)
     }
 
+    /// Asks before a second thing of the same name is made, when there is one.
+    pub(crate) fn confirm_another(
+        &self,
+        what: &str,
+        name: &str,
+        same: &[impl ToString],
+    ) -> Result<(), Stop> {
+        if same.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = same.iter().map(ToString::to_string).collect();
+        let (name, ids) = (shown(name), ids.join(", "));
+        self.confirm(&format!(
+            "A {what} {name} is there already: {ids}. Make another one?"
+        ))
+    }
+
     /// Asks before something that cannot be undone.
     pub(crate) fn confirm(&self, question: &str) -> Result<(), Stop> {
         if self.args.yes {
@@ -128,7 +148,7 @@ impl<'a> Context<'a> {
             return Err(ClientError::Usage(text).into());
         }
         let mut out = std::io::stderr();
-        write!(out, "{question} [y/N] ")
+        write!(out, "{} [y/N] ", harmless(question))
             .and_then(|()| out.flush())
             .map_err(Stop::Terminal)?;
         let mut answer = String::new();

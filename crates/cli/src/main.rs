@@ -9,6 +9,7 @@ mod reason;
 #[cfg(test)]
 mod reference;
 mod stop;
+mod usage;
 mod words;
 
 use std::process::ExitCode;
@@ -35,7 +36,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return usage::refuse(&refused),
+    };
     let output = Output::new(cli.global.json);
     match run(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,

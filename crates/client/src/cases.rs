@@ -17,7 +17,7 @@ use obhut_format::{CaseId, Cbor, ClassCode, Kid, PersonId, UnitId};
 
 use crate::ClientError;
 use crate::act::ActDraft;
-use crate::clock::{random_bytes, system_rng};
+use crate::clock::{parse_date, random_bytes, system_rng, today};
 use crate::transport::MutationRoute;
 use crate::vault::Vault;
 
@@ -71,6 +71,7 @@ impl Vault {
         let (mut mutation, mut shares, mut keys) =
             (Mutation::of(Vec::new()), Vec::new(), Vec::new());
         for new in new {
+            check_entry(&new.entry)?;
             let made = self.make_case(&register, unit, new)?;
             mutation.records.push(made.record);
             mutation.case_grants.push(made.grant);
@@ -166,16 +167,23 @@ impl Vault {
                 "there is no person {person}"
             )));
         }
+        if self.case(case)?.subjects.contains(&person) {
+            return Err(ClientError::Refused(format!(
+                "the case file is about {person} already"
+            )));
+        }
         let event = Event::SubjectAdded(SubjectAdded { case, person });
         self.change_case(case, event, vec![person]).await
     }
 
     /// Closes the case on a civil date (ISO 8601): its retention period may begin.
     pub async fn close_case(&mut self, case: CaseId, on: &str) -> Result<(), ClientError> {
-        if on.parse::<jiff::civil::Date>().is_err() {
-            return Err(ClientError::Usage(format!(
-                "{on} is no date such as 2026-01-31"
-            )));
+        if parse_date(on)? > parse_date(&today())? {
+            return Err(ClientError::Usage(format!("{on} lies in the future")));
+        }
+        if let Some(earlier) = &self.case(case)?.closed_on {
+            let text = format!("the case file was closed already, on {earlier}");
+            return Err(ClientError::Refused(text));
         }
         let on = on.to_owned();
         self.change_case(case, Event::CaseClosed(CaseClosed { case, on }), Vec::new())
@@ -184,6 +192,9 @@ impl Vault {
 
     /// Opens a closed case again.
     pub async fn reopen_case(&mut self, case: CaseId) -> Result<(), ClientError> {
+        if !self.case(case)?.is_closed() {
+            return Err(ClientError::Refused("the case file is open".into()));
+        }
         let event = Event::CaseReopened(CaseReopened { case });
         self.change_case(case, event, Vec::new()).await
     }
@@ -251,6 +262,14 @@ impl Vault {
             tag: key.blind_index(reference),
         })
     }
+}
+
+/// A case that nobody could find again is not made.
+fn check_entry(entry: &RegisterEntry) -> Result<(), ClientError> {
+    if entry.file_reference.trim().is_empty() {
+        return Err(ClientError::Refused("the file reference is blank".into()));
+    }
+    Ok(())
 }
 
 fn case_act(kind: ActKind, unit: UnitId, case: CaseId) -> ActDraft {

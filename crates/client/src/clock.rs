@@ -11,6 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 
+use crate::ClientError;
+
 /// Microseconds since 1970-01-01 UTC by this machine's clock; 0 for a clock before that.
 pub fn now_us() -> u64 {
     SystemTime::now()
@@ -41,6 +43,12 @@ pub fn utc_text(time_us: u64) -> String {
             || "an impossible time".to_owned(),
             |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         )
+}
+
+/// A civil date, ISO 8601.
+pub fn parse_date(text: &str) -> Result<jiff::civil::Date, ClientError> {
+    text.parse()
+        .map_err(|_| ClientError::Usage(format!("{text} is no date such as 2026-01-31")))
 }
 
 /// Today's civil date in Germany, ISO 8601.

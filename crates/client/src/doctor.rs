@@ -108,7 +108,14 @@ impl Vault {
     async fn check_shown_card(&self) -> Check {
         let text = fingerprint_text(&self.card().fingerprint());
         match self.endpoint().about().await {
-            Err(_) => Check::new("card", Finding::Fine, format!("pinned: {text}")),
+            Err(ClientError::Unreachable { .. }) => {
+                Check::new("card", Finding::Fine, format!("pinned: {text}"))
+            }
+            Err(failed) => Check::new(
+                "card",
+                Finding::Broken,
+                format!("pinned: {text}, but what answers there is not this vault: {failed}"),
+            ),
             Ok(about) => {
                 let same = about
                     .card
@@ -178,7 +185,8 @@ impl Vault {
                 "shares",
                 Finding::Warning,
                 "the gatekeeper's two stores are run by the vault's operator and may lie on one disk: \
-                 ask the operator for `obhut-server doctor` before anything irreplaceable is filed",
+                 ask the operator where `[gatekeeper]` of the server's configuration puts them before anything \
+                 irreplaceable is filed",
             ),
             _ => Check::new(
                 "shares",

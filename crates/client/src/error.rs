@@ -63,6 +63,14 @@ impl Failure {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
+    /// Checks of `obhut doctor` failed.
+    #[error("{failed} of {all} checks failed")]
+    ChecksFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+    },
     /// This machine's clock and the vault's differ by more than the tolerance.
     #[error("the clock of this machine and the vault's differ by {} seconds", .seconds.unsigned_abs())]
     Clock {
@@ -163,7 +171,8 @@ impl ClientError {
     /// Sorts the error.
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Clock { .. }
+            Self::ChecksFailed { .. }
+            | Self::Clock { .. }
             | Self::Crypto(CryptoError::Io(_) | CryptoError::SourceChanged)
             | Self::Io { .. }
             | Self::Journal(JournalError::InUse | JournalError::Io(_))
@@ -189,6 +198,7 @@ impl ClientError {
     /// One sentence about what to do next.
     pub fn next_step(&self) -> String {
         match self {
+            Self::ChecksFailed { .. } => "Do what the lines marked BROKEN say, then run it again.".into(),
             Self::Clock { .. } => {
                 "Set the clock of this machine (for example with a time service), then repeat the command.".into()
             }
@@ -211,7 +221,11 @@ impl ClientError {
                  repeat the command: documents that are not confirmed yet are filed anew.".into()
             }
             Self::Letter(_) => "Give the vault a shorter address, or check this machine's clock.".into(),
-            Self::NotFound(_) => "Check the id; `obhut case list` shows what this profile may see.".into(),
+            Self::NotFound(_) => {
+                "Check what you named: ids are copied whole from what `case list`, `case show`, `unit list` or \
+                 `devices list` printed."
+                    .into()
+            }
             Self::Partial { .. } => "Read the report, remove the causes and repeat the command: what is done is not done twice.".into(),
             Self::Passphrase => "Type the passphrase again, or name its file with --passphrase-file.".into(),
             Self::Problem(problem) => problem.next_step(),

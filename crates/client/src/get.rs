@@ -42,14 +42,24 @@ impl Vault {
         reference: &str,
         reason: Reason,
     ) -> Result<Vec<OpenedCase>, ClientError> {
+        let cases = self.cases_named(unit, reference).await?;
+        self.read_register(ActKind::FindCase, unit, cases, reason)
+            .await
+    }
+
+    /// Ids of a unit's cases of this file reference; nothing of them is opened.
+    pub async fn cases_named(
+        &mut self,
+        unit: UnitId,
+        reference: &str,
+    ) -> Result<Vec<CaseId>, ClientError> {
         self.load_keyring().await?;
         let keys = self.keyring()?.epochs_of(unit);
         let tags: Vec<_> = keys.map(|key| key.blind_index(reference)).collect();
         let mut cases = self.endpoint().look_up(unit, &tags).await?;
         cases.sort_unstable();
         cases.dedup();
-        self.read_register(ActKind::FindCase, unit, cases, reason)
-            .await
+        Ok(cases)
     }
 
     /// File reference and title of one case.

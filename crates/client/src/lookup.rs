@@ -19,6 +19,10 @@ impl Vault {
         if self.records.names().find_person(person).is_none() {
             self.fetch_sealed(person).await?;
         }
+        self.open_person_name(person)
+    }
+
+    fn open_person_name(&self, person: PersonId) -> Result<Option<String>, ClientError> {
         let Some(sealed) = self.records.names().find_person(person) else {
             return Ok(None);
         };
@@ -46,6 +50,32 @@ impl Vault {
             }
         }
         Ok(names)
+    }
+
+    /// Citizens of this name, among those whose names this profile has at hand.
+    pub async fn citizens_named(&mut self, name: &str) -> Result<Vec<PersonId>, ClientError> {
+        self.load_keyring().await?;
+        let citizens = self.directory().persons().filter(|person| person.citizen);
+        let citizens: Vec<_> = citizens.map(|person| person.person).collect();
+        let mut same = Vec::new();
+        for person in citizens {
+            if self.open_person_name(person)?.as_deref() == Some(name.trim()) {
+                same.push(person);
+            }
+        }
+        Ok(same)
+    }
+
+    /// Units of this name, among those whose names this profile may know.
+    pub async fn units_named(&mut self, name: &str) -> Result<Vec<UnitId>, ClientError> {
+        let units: Vec<_> = self.directory().units().map(|unit| unit.unit).collect();
+        let mut same = Vec::new();
+        for unit in units {
+            if self.find_unit_name(unit).await?.as_deref() == Some(name.trim()) {
+                same.push(unit);
+            }
+        }
+        Ok(same)
     }
 
     /// The one citizen of this id or name.

@@ -17,6 +17,8 @@ use crate::clock::{now_us, random_bytes, system_rng};
 use crate::transport::MutationRoute;
 use crate::vault::Vault;
 
+/// Longest name of a person in bytes.
+const MAX_NAME_BYTES: usize = 200;
 /// Folder of a profile for λ of the citizens it enrolled.
 const LAMBDAS: &str = "lambda";
 
@@ -190,6 +192,11 @@ impl Vault {
         draft: ActDraft,
     ) -> Result<(), ClientError> {
         let person = newcomer.person;
+        if name.trim().is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(ClientError::Usage(
+                "a person's name has 1 to 200 bytes and is not blank".into(),
+            ));
+        }
         let entry = PersonEntry {
             name: name.to_owned(),
             civil_index: None,

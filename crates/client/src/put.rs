@@ -17,7 +17,7 @@ use obhut_format::statement::CaseKind;
 use obhut_format::{CaseId, DocumentId, Hash, ObjectId};
 
 use crate::ClientError;
-use crate::clock::{now_us, random_bytes, system_rng};
+use crate::clock::{now_us, parse_date, random_bytes, system_rng};
 use crate::import::{SkipReason, open_regular};
 use crate::register::{FiledDocument, Unfiled, batch_act};
 use crate::transport::MutationRoute;
@@ -49,6 +49,30 @@ pub fn open_source(path: &Path) -> Result<File, ClientError> {
             "{} is no regular file; name the file itself, not a link or folder",
             path.display()
         ))),
+    }
+}
+
+impl NewDocument {
+    /// Fails on a title that says nothing, a date that is none, a media type that is none.
+    fn check(&self) -> Result<(), ClientError> {
+        if self.card.title.trim().is_empty() {
+            return Err(ClientError::Usage("the title is blank".into()));
+        }
+        if let Some(date) = &self.card.date {
+            parse_date(date)?;
+        }
+        let token = |text: &str| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+            !text.is_empty() && text.bytes().all(fits)
+        };
+        let kind = self.media_type.split(';').next().unwrap_or_default();
+        match kind.trim_end().split_once('/') {
+            Some((main, sub)) if token(main) && token(sub) => Ok(()),
+            _ => Err(ClientError::Usage(format!(
+                "{} is no media type such as application/pdf",
+                self.media_type
+            ))),
+        }
     }
 }
 
@@ -158,6 +182,7 @@ impl Vault {
         secrets: RevisionSecrets,
         object: ObjectId,
     ) -> Result<Sealed, ClientError> {
+        new.check()?;
         let known = self.directory().document(new.document);
         if known.is_some_and(|known| known.case != filing.case) {
             return Err(ClientError::Usage(

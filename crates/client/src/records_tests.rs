@@ -77,7 +77,7 @@ impl Log {
 
     fn found(&mut self, folder: &std::path::Path, root: &Identity) {
         let profile = ProfileHome::new(folder.join("home")).create("one").unwrap();
-        let passphrase = Passphrase::new("test".into()).unwrap();
+        let passphrase = Passphrase::new("a passphrase for tests".into()).unwrap();
         let unlocked = Unlocked::create(&profile, &passphrase).unwrap();
         let bundle = unlocked.identity.bundle();
         let unit = make_unit_epoch(VAULT, UnitId(VAULT.0), "Test Agency", &[bundle], None).unwrap();

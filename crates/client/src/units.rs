@@ -95,6 +95,11 @@ impl Vault {
     /// Takes a role of the whole agency back.
     pub async fn dismiss(&mut self, person: PersonId, role: Role) -> Result<(), ClientError> {
         self.require_registrar()?;
+        if person == self.person() && role == Role::Registrar {
+            return Err(ClientError::Refused(
+                "nobody ends their own office as registrar; another registrar does".into(),
+            ));
+        }
         let ended = self.ended(person, role, None)?;
         self.change_office(person, role, ended, false).await
     }

@@ -231,16 +231,21 @@ impl Vault {
         self.records.head()
     }
 
-    /// The unit in which to act as a caseworker: the one named, or the only one there is.
-    pub fn caseworker_unit(&self, named: Option<UnitId>) -> Result<UnitId, ClientError> {
+    /// The units this profile's person is a caseworker of now.
+    pub fn caseworker_units(&self) -> Vec<UnitId> {
         let now_us = now_us();
         let person = self.directory().person(self.person());
-        let units: Vec<_> = person
+        person
             .into_iter()
             .flat_map(|person| person.appointments_at(now_us))
             .filter(|appointment| appointment.role == Role::CaseWorker)
             .filter_map(|appointment| appointment.unit)
-            .collect();
+            .collect()
+    }
+
+    /// The unit in which to act as a caseworker: the one named, or the only one there is.
+    pub fn caseworker_unit(&self, named: Option<UnitId>) -> Result<UnitId, ClientError> {
+        let units = self.caseworker_units();
         match (named, units.as_slice()) {
             (Some(unit), units) if units.contains(&unit) => Ok(unit),
             (Some(_), _) => Err(ClientError::Refused(

@@ -1,5 +1,6 @@
 //! Why the server cannot start, or a command cannot do its work.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use obhut_format::VaultId;
@@ -74,11 +75,70 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// What an operator does next, where the text itself does not say it.
+    pub fn next_step(&self) -> Option<&'static str> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(next) = error
+                .downcast_ref::<std::io::Error>()
+                .and_then(io_next_step)
+            {
+                return Some(next);
+            }
+            // SQLite's own words for a file that is damaged, or is none of its own.
+            let text = error.to_string();
+            if text.contains("malformed") || text.contains("not a database") {
+                return Some(
+                    "the database file is damaged: keep a copy of the data folder as it is, then restore the newest backup",
+                );
+            }
+            cause = error.source();
+        }
+        None
+    }
+
     /// A file or folder cannot be used.
     pub fn file(path: &Path, source: std::io::Error) -> Self {
         Self::File {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+fn io_next_step(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::AddrInUse => Some(
+            "stop the program that listens there, or choose another address with --listen or `listen` in obhut.toml",
+        ),
+        ErrorKind::AddrNotAvailable => {
+            Some("choose an address of this machine with --listen or `listen` in obhut.toml")
+        }
+        ErrorKind::NotFound => Some("check the path, and that its disk is mounted"),
+        ErrorKind::PermissionDenied => {
+            Some("make it readable and writable for the account that the server runs as")
+        }
+        ErrorKind::ReadOnlyFilesystem => Some("mount the disk writable"),
+        ErrorKind::StorageFull => Some("make room on that disk; nothing confirmed is lost"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_taken_port_and_a_damaged_file_say_what_to_do_next() {
+        let taken = ServerError::Listen {
+            address: "127.0.0.1:1".parse().unwrap(),
+            source: ErrorKind::AddrInUse.into(),
+        };
+        assert!(taken.next_step().unwrap().contains("--listen"));
+        let damaged = std::io::Error::other("database disk image is malformed");
+        let damaged = ServerError::file(Path::new("vault.db"), damaged);
+        assert!(damaged.next_step().unwrap().contains("backup"));
+        assert!(ServerError::Randomness.next_step().is_none());
     }
 }

@@ -15,7 +15,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let text = format!("obhut-server: {}\n", error_chain(&error));
+            let mut text = format!("obhut-server: {}\n", error_chain(&error));
+            if let Some(next) = error.next_step() {
+                text = format!("{text}  {next}\n");
+            }
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
             ExitCode::FAILURE
         }

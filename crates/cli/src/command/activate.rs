@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::input::read_input;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
 
 /// Activate your access with the letter you got
@@ -15,7 +15,7 @@ use crate::stop::Stop;
 /// the letter is used up afterwards. If it was used before and not by you, tell the agency at once.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The secret is never an argument: give a file, or paste it and press Ctrl-D.\n\n\
+    after_help = "The secret is never an argument: give a file, or paste it and end with an empty line.\n\n\
                   Examples:\n  obhut activate --profile citizen\n  obhut activate letter.txt --profile citizen"
 )]
 pub(crate) struct Args {
@@ -38,13 +38,14 @@ impl Report for Activated {
         format!(
             "Activated at {}.\nFingerprint {}\n  must be the one printed in the letter.\n\
              Next: `obhut inbox` lists your documents, `obhut log mine` shows who has looked at your data.",
-            self.agency, self.card
+            shown(&self.agency),
+            self.card
         )
     }
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    let invitation = parse_invitation(&read_input(&args.file)?).map_err(|_| {
+    let invitation = parse_invitation(&read_input(&args.file, "the characters of the letter, or the link")?).map_err(|_| {
         ClientError::Usage(
             "these are not the characters of a letter, or one of them is wrong; compare them row by row".into(),
         )

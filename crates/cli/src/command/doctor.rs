@@ -33,5 +33,6 @@ pub(crate) async fn run(context: &Context<'_>, _args: Args) -> Result<(), Stop> 
     if broken == 0 {
         return Ok(());
     }
-    Err(ClientError::Refused(format!("{broken} of {} checks failed", checks.len())).into())
+    let (failed, all) = (broken, checks.len());
+    Err(ClientError::ChecksFailed { failed, all }.into())
 }

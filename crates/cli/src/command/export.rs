@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use obhut_client::export::{ExportReport, ExportedDocument, NotExported};
 use obhut_client::{CaseId, ClientError, Existing};
@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::ids::CaseName;
+use crate::output::{Report, shown};
 use crate::reason::ReasonArgs;
 use crate::stop::Stop;
 
@@ -20,9 +21,9 @@ use crate::stop::Stop;
     after_help = "Example:\n  obhut export case_… ./out --purpose 'handing over the file' --legal-basis '§ 1 Test Act'"
 )]
 pub(crate) struct Args {
-    /// The case
+    /// The case: id or file reference
     #[arg(value_name = "CASE")]
-    case: CaseId,
+    case: CaseName,
     /// The folder; made if it is not there
     #[arg(value_name = "DIR")]
     target: PathBuf,
@@ -91,23 +92,18 @@ impl Report for Exported {
             lines.push(format!(
                 "  {} has another name than it came with: {}",
                 renamed.document,
-                shown(&renamed.path)
+                shown(renamed.path.to_string_lossy())
             ));
         }
         for failed in &self.report.failed {
             lines.push(format!(
                 "  not written: {}: {}",
-                shown(&failed.path),
-                failed.error
+                shown(failed.path.to_string_lossy()),
+                shown(failed.error.to_string())
             ));
         }
         lines.join("\n")
     }
-}
-
-/// Escaped: a document's name must not write to the terminal.
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().escape_debug().to_string()
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
@@ -118,13 +114,14 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     };
     let mut vault = context.connected_vault().await?;
     let reason = args.reason.reason();
+    let case = args.case.find(&mut vault).await?;
     let report = vault
-        .export_case(args.case, &args.target, existing, reason)
+        .export_case(case, &args.target, existing, reason)
         .await?;
     let failed = report.failed.len() as u64;
     let all = failed + report.written.len() as u64;
     context.output.report(&Exported {
-        case: args.case,
+        case,
         target: args.target,
         report,
     })?;

@@ -65,7 +65,11 @@ impl Report for Founded {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    let code = String::from_utf8_lossy(&read_input(&args.code)?).into_owned();
+    let code = String::from_utf8_lossy(&read_input(
+        &args.code,
+        "the one-time code of `obhut-server init`",
+    )?)
+    .into_owned();
     let code = parse_bootstrap_code(&code).map_err(|_| {
         ClientError::Usage("the bootstrap code is not complete or a character is wrong".into())
     })?;

@@ -6,7 +6,7 @@ use obhut_client::{ClientError, DocumentId, Existing, OpenedRevision, Vault, Who
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::output::{Report, write_raw};
+use crate::output::{Report, shown, write_raw};
 use crate::reason::ReasonArgs;
 use crate::stop::Stop;
 
@@ -62,8 +62,12 @@ struct Got {
 impl Report for Got {
     fn text(&self) -> String {
         format!(
-            "{}: {} ({}, {} bytes)",
-            self.file, self.title, self.media_type, self.size_bytes
+            "{}: {} ({}, {} bytes, by {})",
+            shown(&self.file),
+            shown(&self.title),
+            shown(&self.media_type),
+            self.size_bytes,
+            self.author.as_deref().unwrap_or("nobody known")
         )
     }
 }
@@ -98,6 +102,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         check_range(range, opened.info.true_bytes)?;
     }
     let Some(file) = file else {
+        note_author(context, &opened);
         return to_stdout(&vault, opened, args.range).await;
     };
     let mut report = Got {
@@ -129,6 +134,16 @@ fn check_range(range: &Range<u64>, true_bytes: u64) -> Result<(), ClientError> {
         "the document has {true_bytes} bytes, counted from 0: the range lies behind its end"
     );
     Err(ClientError::Usage(text))
+}
+
+/// Whoever reads a document is told whose it is, on standard output, too.
+fn note_author(context: &Context<'_>, opened: &OpenedRevision) {
+    let author = opened.author.map(|author| author.to_string());
+    context.output.note(&format!(
+        "{}, by {}",
+        shown(&opened.card.title),
+        author.as_deref().unwrap_or("nobody known")
+    ));
 }
 
 async fn to_stdout(

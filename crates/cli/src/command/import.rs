@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
+use crate::words::words;
 
 const REDRAW: Duration = Duration::from_millis(200);
 /// So many skipped files are listed for people; JSON lists all.
@@ -41,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MAP")]
     subjects: Option<PathBuf>,
     /// File reference of folders the map gives none; {folder} stands for the folder's name
-    #[arg(long, value_name = "TEXT", default_value = "{folder}")]
+    #[arg(long, value_name = "TEXT", default_value = "{folder}", value_parser = words)]
     reference: String,
     /// How many threads seal; all cores without it
     #[arg(long, value_name = "NUMBER")]
@@ -58,6 +59,9 @@ impl Serialize for Imported {
             "cases": report.cases,
             "cases_created": report.cases_created,
             "persons_enrolled": report.persons_enrolled,
+            "subjects_added": report.subjects_added,
+            "cases_without_subjects": report.cases_without_subjects,
+            "cases_of_other_class": report.cases_of_other_class,
             "stored_files": report.stored_files,
             "stored_bytes": report.stored_bytes,
             "unchanged_files": report.unchanged_files,
@@ -92,9 +96,7 @@ impl Report for Imported {
                 report.cases, report.cases_created, report.unchanged_files
             ),
         ];
-        if report.persons_enrolled > 0 {
-            lines.push(format!("{} persons enrolled", report.persons_enrolled));
-        }
+        lines.extend(remarks(report));
         if report.is_partial() {
             lines.push(format!("{} skipped:", report.skipped.len()));
             let listed = report.skipped.iter().take(LISTED).map(skipped_text);
@@ -107,10 +109,35 @@ impl Report for Imported {
     }
 }
 
+/// What somebody should know who reads only this.
+fn remarks(report: &ImportReport) -> impl Iterator<Item = String> {
+    let none = report.cases == 0 && report.skipped.is_empty();
+    let counted = [
+        (report.persons_enrolled, "persons enrolled"),
+        (
+            report.subjects_added,
+            "persons named as subjects of case files that were there already",
+        ),
+        (
+            report.cases_without_subjects,
+            "case files are about nobody: name whom they concern with --subjects or `obhut subject add`, or these \
+             persons will not see who opened them",
+        ),
+        (
+            report.cases_of_other_class,
+            "case files were there already under another retention class, and keep it",
+        ),
+    ];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+    let empty = "There is no folder in it: each folder becomes a case file.".to_owned();
+    none.then_some(empty)
+        .into_iter()
+        .chain(counted.map(|(count, text)| format!("{count} {text}")))
+}
+
 fn skipped_text(skipped: &Skipped) -> String {
-    // Escaped: a file's name must not write to the terminal.
-    let path = skipped.path.to_string_lossy();
-    format!("  {}: {}", path.escape_debug(), skipped.reason)
+    let path = shown(skipped.path.to_string_lossy());
+    format!("  {path}: {}", shown(skipped.reason.to_string()))
 }
 
 fn rate(report: &ImportReport) -> u64 {

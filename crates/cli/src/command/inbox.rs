@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
 
 /// List your own documents: what was issued to you
@@ -46,18 +46,14 @@ impl Report for Inbox {
 }
 
 fn document_text(card: &OpenedCard) -> String {
-    let title: String = card
-        .card
-        .title
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
+    let author = card.author.map(|author| format!(" by {author}"));
     format!(
-        "{}  {}\n  {} bytes, issued {}",
+        "{}  {}\n  {} bytes, issued {}{}",
         card.manifest.document,
-        title,
+        shown(&card.card.title),
         card.card.size_bytes,
-        utc_text(card.manifest.created_us)
+        utc_text(card.manifest.created_us),
+        author.unwrap_or_default()
     )
 }
 

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::ids::RoleName;
 use crate::output::Report;
 use crate::stop::Stop;
+use crate::words::words;
 
 /// Enrol a member of staff and make the invitation they join with
 #[derive(clap::Args)]
@@ -17,7 +18,7 @@ use crate::stop::Stop;
 )]
 pub(crate) struct Args {
     /// The person's name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = words)]
     name: String,
     /// The office the person is to hold
     #[arg(long, value_name = "ROLE", default_value = "caseworker")]

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::output::Report;
 use crate::reason::ReasonArgs;
 use crate::stop::Stop;
+use crate::words::words;
 
 /// Issue a document to a citizen: sealed for them alone, with a letter that brings the key
 ///
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long = "address", value_name = "LINE")]
     address: Vec<String>,
     /// Title of the file; its name without it
-    #[arg(long, value_name = "TEXT", requires = "file")]
+    #[arg(long, value_name = "TEXT", requires = "file", value_parser = words)]
     title: Option<String>,
     /// Retention class of the citizen's copy; that of the document without it
     #[arg(long, value_name = "CLASS")]
@@ -126,7 +127,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
             ("letter", Some(invitation.expires_us))
         }
         Delivery::EarlierLetter { until_us } => ("earlier-letter", Some(*until_us)),
-        _ => ("inbox", None),
+        Delivery::Inbox => ("inbox", None),
     };
     context.output.report(&Done {
         document: issued.document.to_string(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::input::read_input;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
 
 /// Join a vault with an invitation: makes your keys on this machine
@@ -36,15 +36,20 @@ impl Report for Joined {
     fn text(&self) -> String {
         format!(
             "Joined {} as {}.\nPerson     {}\nDevice     {}\nAssurance  {}\nThe invitation is used up.",
-            self.agency, self.role, self.person, self.device, self.assurance
+            shown(&self.agency),
+            self.role,
+            self.person,
+            self.device,
+            self.assurance
         )
     }
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
-    let invitation = parse_invitation(&read_input(&args.file)?).map_err(|_| {
-        ClientError::Usage("this is no invitation, or a character of it is wrong".into())
-    })?;
+    let invitation =
+        parse_invitation(&read_input(&args.file, "the invitation")?).map_err(|_| {
+            ClientError::Usage("this is no invitation, or a character of it is wrong".into())
+        })?;
     let passphrase = context.new_passphrase()?;
     let vault = join(
         context.home(),

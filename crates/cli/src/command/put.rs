@@ -2,14 +2,16 @@ use std::path::PathBuf;
 
 use obhut_client::import::media_type;
 use obhut_client::{
-    ActKind, Card, CaseId, ClientError, DocumentId, NewDocument, new_document_id, open_source,
+    ActKind, Card, ClientError, DocumentId, NewDocument, new_document_id, open_source,
 };
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::ids::CaseName;
 use crate::output::Report;
 use crate::reason::OptionalReasonArgs;
 use crate::stop::Stop;
+use crate::words::words;
 
 /// File one document: sealed on this machine while it is uploaded
 #[derive(clap::Args)]
@@ -18,14 +20,14 @@ use crate::stop::Stop;
                   Examples:\n  obhut put case_… letter.pdf --title 'Application'\n  obhut put case_… letter.pdf --revises doc_…"
 )]
 pub(crate) struct Args {
-    /// The case
+    /// The case: id or file reference
     #[arg(value_name = "CASE")]
-    case: CaseId,
+    case: CaseName,
     /// The file; a regular file, no symlink
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Title; the file's name without it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     title: Option<String>,
     /// Date of the document, such as 2026-01-31
     #[arg(long, value_name = "DATE")]
@@ -73,7 +75,8 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     {
         return Err(ClientError::NotFound(format!("there is no document {document}")).into());
     }
-    let filing = vault.begin_filing(args.case).await?;
+    let case = args.case.find(&mut vault).await?;
+    let filing = vault.begin_filing(case).await?;
     let sealed = vault
         .seal_file(&filing, &new, || open_source(&args.file))
         .await?;
@@ -82,7 +85,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         context.output.report(&StoredReport {
             document: stored.document.to_string(),
             revision: stored.revision,
-            case: args.case.to_string(),
+            case: case.to_string(),
             size_bytes: stored.true_bytes,
             stored_bytes: stored.object_bytes,
         })?;

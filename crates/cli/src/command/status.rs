@@ -2,7 +2,7 @@ use obhut_client::status;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
 
 /// Show who this profile is, at which vault, and how well the vault is watched
@@ -71,7 +71,7 @@ impl Report for StatusReport {
             "Profile    {}\nAgency     {} ({})\nAddress    {}, {connection}\nPerson     {}\nDevice     {} ({device})\n\
              Offices    {offices}\nRecords    {} replayed\nAssurance  {}{founding}",
             self.profile,
-            self.agency,
+            shown(&self.agency),
             self.vault,
             self.url,
             self.person,

@@ -1,8 +1,9 @@
-use obhut_client::{PersonId, UnitId};
+use obhut_client::clock::now_us;
+use obhut_client::{ClientError, PersonId, Role, UnitId, Vault};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
 
 /// Units: create them, add and remove caseworkers
@@ -83,25 +84,42 @@ struct MemberReport {
     person: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// Else somebody who only keeps the key, such as the registrar who made the unit.
+    caseworker: bool,
 }
 
 impl Report for UnitReport {
     fn text(&self) -> String {
-        let name = self.name.as_deref().unwrap_or("(name not readable here)");
+        let name = name_shown(self.name.as_deref());
         let mut text = format!("{}  {name}, key epoch {}", self.unit, self.epoch);
         for member in &self.members {
-            let name = member.name.as_deref().unwrap_or("(name not readable here)");
-            text.extend(["\n  ", &member.person, "  ", name]);
+            let name = name_shown(member.name.as_deref());
+            text.extend(["\n  ", &member.person, "  ", &name]);
+            if !member.caseworker {
+                text.push_str(", keeps the key, no caseworker");
+            }
         }
         text
     }
 }
 
+fn name_shown(name: Option<&str>) -> String {
+    name.map_or_else(|| "(name not readable here)".to_owned(), shown)
+}
+
 pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), Stop> {
     let mut vault = context.connected_vault().await?;
     let unit = match command {
-        Command::Create(args) => vault.create_unit(&args.name, &args.members).await?,
+        Command::Create(args) => {
+            let same = vault.units_named(&args.name).await?;
+            context.confirm_another("unit", &args.name, &same)?;
+            vault.create_unit(&args.name, &args.members).await?
+        }
         Command::Add(args) => {
+            if is_caseworker(&vault, args.person, args.unit) {
+                let text = format!("{} is a caseworker of this unit already", args.person);
+                return Err(ClientError::Refused(text).into());
+            }
             vault.add_to_unit(args.unit, args.person, None).await?;
             args.unit
         }
@@ -123,7 +141,12 @@ pub(crate) async fn run(context: &Context<'_>, command: Command) -> Result<(), S
     context.output.report(&report)
 }
 
-async fn list(context: &Context<'_>, vault: &mut obhut_client::Vault) -> Result<(), Stop> {
+fn is_caseworker(vault: &Vault, person: PersonId, unit: UnitId) -> bool {
+    let directory = vault.directory();
+    directory.holds_role(person, Role::CaseWorker, Some(unit), now_us())
+}
+
+async fn list(context: &Context<'_>, vault: &mut Vault) -> Result<(), Stop> {
     let agency = vault.agency_unit();
     let mut units: Vec<_> = vault.directory().units().map(|unit| unit.unit).collect();
     units.sort_unstable();
@@ -134,12 +157,13 @@ async fn list(context: &Context<'_>, vault: &mut obhut_client::Vault) -> Result<
     Ok(())
 }
 
-async fn describe(vault: &mut obhut_client::Vault, unit: UnitId) -> Result<UnitReport, Stop> {
+async fn describe(vault: &mut Vault, unit: UnitId) -> Result<UnitReport, Stop> {
     let mut members = Vec::new();
     for person in vault.members(unit)? {
         members.push(MemberReport {
             person: person.to_string(),
             name: vault.find_person_name(person).await?,
+            caseworker: is_caseworker(vault, person, unit),
         });
     }
     Ok(UnitReport {

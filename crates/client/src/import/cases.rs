@@ -34,6 +34,12 @@ pub(super) struct FolderCases {
     keys: HashMap<CaseId, CaseFileKey>,
     /// Persons enrolled because the map names them and nobody knew them.
     pub(super) enrolled: u64,
+    /// Subjects the map names for cases that were there already.
+    pub(super) subjects_added: u64,
+    /// Cases about nobody.
+    pub(super) without_subjects: u64,
+    /// Cases that were there already and keep another class than the one named.
+    pub(super) of_other_class: u64,
 }
 
 impl FolderCases {
@@ -53,6 +59,9 @@ impl FolderCases {
             journal,
             keys: HashMap::new(),
             enrolled: 0,
+            subjects_added: 0,
+            without_subjects: 0,
+            of_other_class: 0,
         };
         let named: Vec<_> = terms.subjects.persons().cloned().collect();
         if named.is_empty() {
@@ -141,7 +150,10 @@ impl FolderCases {
             vault.renew_case_key(case).await?;
             vault.load_case_key(case).await?
         };
+        self.add_named_subjects(vault, case, folder).await?;
         let found = vault.case(case)?;
+        self.without_subjects += u64::from(found.subjects.is_empty());
+        self.of_other_class += u64::from(found.class != self.class);
         let seal = CaseSeal {
             vault: vault.id(),
             case,
@@ -151,6 +163,34 @@ impl FolderCases {
             class: found.class,
         };
         Ok((seal, created))
+    }
+
+    /// A map that names more persons than the case knows is heard, whenever it comes.
+    async fn add_named_subjects(
+        &mut self,
+        vault: &mut Vault,
+        case: CaseId,
+        folder: &CaseFolder,
+    ) -> Result<(), ClientError> {
+        let named = self.named_subjects(folder);
+        let known = vault.case(case)?.subjects.clone();
+        for person in named.iter().filter(|person| !known.contains(person)) {
+            vault.add_subject(case, *person).await?;
+            self.subjects_added += 1;
+        }
+        Ok(())
+    }
+
+    fn named_subjects(&self, folder: &CaseFolder) -> Vec<PersonId> {
+        let entry = self.subjects.find(&folder.name);
+        let named = entry.into_iter().flat_map(|entry| &entry.subjects);
+        let mut persons: Vec<_> = named
+            .filter_map(|person| self.persons.get(person).copied())
+            .collect();
+        // By id and by name it may be the same person.
+        persons.sort_unstable();
+        persons.dedup();
+        persons
     }
 
     fn case_of(&self, folder: &CaseFolder) -> Result<CaseId, ClientError> {
@@ -187,7 +227,6 @@ impl FolderCases {
         let unnamed = FolderEntry::default();
         let entry = self.subjects.find(&folder.name).unwrap_or(&unnamed);
         let reference = entry.reference.clone();
-        let subjects = entry.subjects.iter();
         NewCase {
             case,
             unit: self.unit,
@@ -197,9 +236,7 @@ impl FolderCases {
                 notes: None,
             },
             class: self.class,
-            subjects: subjects
-                .filter_map(|person| self.persons.get(person).copied())
-                .collect(),
+            subjects: self.named_subjects(folder),
             reason: stated_reason(ActKind::CreateCase, None, None),
         }
     }

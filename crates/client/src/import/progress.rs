@@ -83,6 +83,12 @@ pub struct ImportReport {
     pub cases: u64,
     /// Persons enrolled because the subjects map names them and nobody knew them.
     pub persons_enrolled: u64,
+    /// Subjects named for case files that were there already.
+    pub subjects_added: u64,
+    /// Case files about nobody: whoever they concern does not see them in their log.
+    pub cases_without_subjects: u64,
+    /// Case files that were there already under another retention class, which they keep.
+    pub cases_of_other_class: u64,
     /// Documents stored by this run: deposited, registered and confirmed with quorum.
     pub stored_files: u64,
     /// Their content in bytes.

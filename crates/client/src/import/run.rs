@@ -63,6 +63,9 @@ impl Vault {
             .map_err(ClientError::io("cannot read", &terms.folder))?;
         let (folders, skipped) =
             list_case_folders(&root).map_err(ClientError::io("cannot read", &root))?;
+        terms
+            .subjects
+            .check_folders(folders.iter().map(|folder| folder.name.as_os_str()))?;
         for _ in &skipped {
             progress.skipped();
         }
@@ -82,6 +85,9 @@ impl Vault {
         run.all(folders, &mut cases, terms.jobs).await?;
         let mut report = run.report;
         report.persons_enrolled = cases.enrolled;
+        report.subjects_added = cases.subjects_added;
+        report.cases_without_subjects = cases.without_subjects;
+        report.cases_of_other_class = cases.of_other_class;
         report.took = begun.elapsed();
         journal.finish()?;
         Ok(report)

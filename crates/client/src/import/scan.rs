@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use walkdir::{DirEntry, WalkDir};
 
+use crate::error::plain_kind;
+
 /// A first-level folder: becomes one case file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseFolder {
@@ -98,7 +100,7 @@ impl std::fmt::Display for SkipReason {
             Self::Special => f.write_str("not a regular file"),
             Self::Symlink => f.write_str("symbolic links are not followed"),
             Self::TooLarge => f.write_str("larger than 4 TiB"),
-            Self::Unreadable(kind) => write!(f, "cannot be read: {kind}"),
+            Self::Unreadable(kind) => write!(f, "cannot be read: {}", plain_kind(*kind)),
         }
     }
 }

@@ -57,10 +57,16 @@ pub enum SubjectsError {
     /// A person id that is not well-formed.
     #[error("line {0}: not a person id")]
     PersonId(u64),
+    /// Rows about folders that are not there.
+    #[error("there is no folder {0}")]
+    UnknownFolders(String),
     /// A field that must be text is not UTF-8.
     #[error("line {0}: not UTF-8")]
     Utf8(u64),
 }
+
+/// So many folders are named in an error.
+const NAMED: usize = 5;
 
 struct Columns {
     folder: usize,
@@ -107,9 +113,27 @@ impl SubjectsMap {
             .into_iter()
     }
 
-    /// Folders the map names, as bytes.
-    pub fn folders(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.keys().map(Vec::as_slice)
+    /// Fails when the map names a folder that is not among these: a row that changes nothing is a mistake.
+    pub fn check_folders<'a>(
+        &self,
+        folders: impl Iterator<Item = &'a OsStr>,
+    ) -> Result<(), SubjectsError> {
+        let there: std::collections::HashSet<_> = folders.map(OsStr::as_bytes).collect();
+        let unknown = self
+            .0
+            .keys()
+            .filter(|name| !there.contains(name.as_slice()));
+        let mut shown: Vec<_> = unknown.map(|name| String::from_utf8_lossy(name)).collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let more = shown.len().saturating_sub(NAMED);
+        shown.truncate(NAMED);
+        let mut text = shown.join(", ");
+        if more > 0 {
+            text = format!("{text} and {more} more");
+        }
+        Err(SubjectsError::UnknownFolders(text))
     }
 
     fn add(&mut self, columns: &Columns, row: &csv::ByteRecord) -> Result<(), SubjectsError> {
@@ -217,6 +241,15 @@ mod tests {
         let csv = b"\xef\xbb\xbfFolder;Person\r\nA;Test Person 1\r\n";
         let map = SubjectsMap::read(csv.as_slice()).unwrap();
         assert!(map.find(OsStr::new("A")).is_some());
+    }
+
+    #[test]
+    fn a_row_about_a_folder_that_is_not_there_is_refused() {
+        let map = SubjectsMap::read(b"folder,person\nalpha,P\nBeta,P\n".as_slice()).unwrap();
+        let check = |there: &[&str]| map.check_folders(there.iter().map(OsStr::new));
+        assert!(check(&["Beta", "alpha", "gamma"]).is_ok());
+        let refused = check(&["Alpha", "Beta"]).unwrap_err().to_string();
+        assert_eq!(refused, "there is no folder alpha");
     }
 
     #[test]

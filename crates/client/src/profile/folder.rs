@@ -54,9 +54,12 @@ impl ProfileHome {
     /// Opens a profile that exists.
     pub fn open(&self, name: &str) -> Result<Profile, ClientError> {
         let folder = self.folder(name)?;
-        if !folder.join(RECORD).is_file() {
-            return Err(ClientError::Profile(format!("there is no profile {name}")));
-        }
+        match folder.join(RECORD).metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ClientError::Profile(format!("there is no profile {name}")));
+            }
+            found => found.map_err(ClientError::io("cannot read", &folder))?,
+        };
         refuse_open_doors(&folder)?;
         let mut profile = Profile {
             folder,

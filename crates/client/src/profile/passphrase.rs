@@ -8,6 +8,9 @@ use crate::ClientError;
 /// Longest passphrase in bytes; a whole file chosen by mistake is refused.
 const MAX_BYTES: u64 = 4_096;
 
+/// Fewest characters of a new one: Argon2id makes guessing slow, not hopeless.
+const MIN_CHARACTERS: usize = 12;
+
 /// A passphrase; comes from a prompt, a file or a descriptor, never from an argument.
 pub struct Passphrase(Zeroizing<Vec<u8>>);
 
@@ -28,6 +31,17 @@ impl Passphrase {
     pub fn read_descriptor(descriptor: impl Read) -> Result<Self, ClientError> {
         let failed = ClientError::io("cannot read the passphrase from", Path::new("descriptor"));
         Self::from_bytes(first_line(descriptor).map_err(failed)?)
+    }
+
+    /// Fails when it is too short for new keys; older ones still open what they opened.
+    pub fn check_new(&self) -> Result<(), ClientError> {
+        let characters = str::from_utf8(&self.0).map_or(self.0.len(), |text| text.chars().count());
+        if characters < MIN_CHARACTERS {
+            return Err(ClientError::Usage(format!(
+                "a new passphrase has at least {MIN_CHARACTERS} characters; four or five words that do not belong together are good"
+            )));
+        }
+        Ok(())
     }
 
     fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, ClientError> {
@@ -52,4 +66,20 @@ fn first_line(source: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let line = line.unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     Ok(Zeroizing::new(line.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_new_passphrase_has_twelve_characters_and_an_old_one_may_be_shorter() {
+        let of = |text: &str| Passphrase::new(text.to_owned()).unwrap();
+        assert!(of("short").check_new().is_err());
+        // Eleven characters in more bytes.
+        assert!(of("äöüäöüäöüäö").check_new().is_err());
+        assert!(of("äöüäöüäöüäöü").check_new().is_ok());
+        assert!(Passphrase::new(String::new()).is_err());
+    }
 }

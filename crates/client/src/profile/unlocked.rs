@@ -32,6 +32,7 @@ impl ProfileKey {
 
     /// Seals the key under a passphrase, replacing the one before.
     pub fn lock(&self, profile: &Profile, passphrase: &Passphrase) -> Result<(), ClientError> {
+        passphrase.check_new()?;
         let params = PassphraseParams::FLOOR;
         let salt = random_bytes::<PASSPHRASE_SALT_LEN>();
         let kek = params.derive_key(passphrase.as_bytes(), &salt)?;
@@ -224,7 +225,7 @@ mod tests {
     use super::*;
 
     fn passphrase(text: &str) -> Passphrase {
-        Passphrase::new(text.into()).unwrap()
+        Passphrase::new(format!("a long passphrase, {text}")).unwrap()
     }
 
     fn profile() -> (tempfile::TempDir, Profile) {

@@ -81,7 +81,7 @@ impl Problem {
                 "Check with `obhut status` that this device and person are not revoked."
             }
             Failure::Refused => {
-                "Check the id and your appointment with `obhut status`; the refusal was logged."
+                "Check the id, the vault's address and your appointment with `obhut status`."
             }
             Failure::Unreachable => "The vault is busy or restarting: repeat the command.",
             _ => "Repeat the command; if it fails again, give the request id to the operator.",

@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use obhut_format::bootstrap::BootstrapCode;
 use obhut_format::{Kid, VaultId};
 use obhut_model::Caller;
-use obhut_store::Vault;
+use obhut_store::{StoreError, Vault};
 
 use super::problem::{Kind, Problem};
 use super::segment::parameter;
@@ -30,7 +30,16 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let vault = &tenant(parts, app).await?.vault;
         let token = bearer(parts).ok_or(Kind::Unauthenticated)?;
-        Ok(vault.authenticate(&token).await?)
+        vault
+            .authenticate(&token)
+            .await
+            .map_err(|error| match error {
+                // Nothing was asked for yet: no entry tells of it.
+                StoreError::Refused(refusal) => {
+                    Problem::reason(Kind::LoginRefused, refusal.as_str())
+                }
+                other => other.into(),
+            })
     }
 }
 

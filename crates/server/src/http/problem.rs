@@ -104,7 +104,7 @@ problems! {
     /// Does not exist, or the caller may not know whether it does.
     NotFound = "not-found", NOT_FOUND,
         "There is no such thing for you" / "Das gibt es für Sie nicht",
-        "Check the id; documents need a release within the last hour" / "Kennung prüfen; Dokumente brauchen eine Freigabe in der letzten Stunde";
+        "Check the address and the id, and whether you may see it" / "Adresse und Kennung prüfen, und ob Sie es sehen dürfen";
     /// The vault has no card yet.
     NotFounded = "not-founded", CONFLICT,
         "The vault is not founded yet" / "Der Tresor ist noch nicht gegründet",
@@ -132,11 +132,11 @@ problems! {
     /// A record breaks a rule of the records log.
     RecordRefused = "record-refused", CONFLICT,
         "A record breaks a rule of the vault" / "Ein Eintrag verletzt eine Regel des Tresors",
-        "Synchronise and try again; the reason names the rule" / "Synchronisieren und noch einmal versuchen; der Grund nennt die Regel";
+        "The detail names the rule; try again only if somebody else changed the same thing meanwhile" / "Das Detail nennt die Regel; nur dann noch einmal versuchen, wenn jemand anderes inzwischen dasselbe geändert hat";
     /// The policy says no; the refusal is an entry.
     Refused = "refused", FORBIDDEN,
         "You may not do this" / "Das dürfen Sie nicht",
-        "Ask a registrar if you should have this right; the attempt is in the access log" / "Die Registratur fragen, wenn Sie dieses Recht haben sollten; der Versuch steht im Zugriffsprotokoll";
+        "Ask a registrar if you should have this right; refused acts stand in the access log" / "Die Registratur fragen, wenn Sie dieses Recht haben sollten; abgelehnte Handlungen stehen im Zugriffsprotokoll";
     /// No room left on the disk.
     StorageFull = "storage-full", INSUFFICIENT_STORAGE,
         "The server has no room left" / "Der Server hat keinen Platz mehr",

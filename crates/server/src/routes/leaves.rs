@@ -7,6 +7,7 @@ use obhut_format::ObjectId;
 use obhut_model::Caller;
 use obhut_store::Vault;
 
+use super::object_read::no_ticket;
 use crate::app::App;
 use crate::http::{Kind, Problem, Segment};
 
@@ -20,7 +21,7 @@ pub(super) async fn read_leaves(
     Segment(object): Segment<ObjectId>,
 ) -> Result<impl IntoResponse, Problem> {
     let ticket = vault.find_ticketed_object(&caller, object).await?;
-    ticket.ok_or(Kind::NotFound)?;
+    ticket.ok_or_else(no_ticket)?;
     let leaves = app.objects().find_leaves(vault.id(), object).await?;
     let leaves =
         leaves.ok_or_else(|| Problem::detail(Kind::Internal, "a registered object is gone"))?;

@@ -13,6 +13,7 @@ mod deposits;
 mod describe;
 mod documents;
 mod founding;
+mod front;
 mod grant_revocations;
 mod grants;
 mod health;
@@ -106,6 +107,7 @@ fn described() -> OpenApiRouter<App> {
 pub fn router(app: App) -> Router {
     let (router, _) = described().split_for_parts();
     router
+        .route("/", get(front::front))
         .route("/openapi.json", get(openapi))
         .route("/tiles/{*path}", get(tiles::read_tile))
         .fallback(nowhere)

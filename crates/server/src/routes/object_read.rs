@@ -26,7 +26,7 @@ pub(super) async fn read_object(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let ticket = vault.find_ticketed_object(&caller, object).await?;
-    let total = ticket.ok_or(Kind::NotFound)?.object_bytes;
+    let total = ticket.ok_or_else(no_ticket)?.object_bytes;
     let (status, range) = match asked_range(headers.get(RANGE), total) {
         Asked::Whole => (StatusCode::OK, 0..total),
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -47,6 +47,14 @@ pub(super) async fn read_object(
     }
     let answer = answer.body(Body::from_stream(pieces(reader)));
     answer.map_err(|error| Problem::detail(Kind::Internal, error.to_string()))
+}
+
+/// There is no such object, or no release of it to this person within the last hour: which of both stays untold.
+pub(super) fn no_ticket() -> Problem {
+    Problem::detail(
+        Kind::NotFound,
+        "the bytes of a document are given out for an hour after its release",
+    )
 }
 
 fn pieces(reader: Reader) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> {

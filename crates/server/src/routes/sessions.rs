@@ -1,10 +1,11 @@
 //! `POST …/sessions`: the second half of a login.
 
 use obhut_format::session::Login;
+use obhut_store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::{Anonymous, B64, Json, Problem};
+use crate::http::{Anonymous, B64, Json, Kind, Problem};
 
 /// A challenge, signed.
 #[derive(Deserialize, ToSchema)]
@@ -33,7 +34,12 @@ pub(super) async fn log_in(
     Json(body): Json<LoginRequest>,
 ) -> Result<Json<LoginAnswer>, Problem> {
     let login: Login = body.login.record()?;
-    let session = vault.log_in(&login, &body.signature.array()?).await?;
+    let session = vault.log_in(&login, &body.signature.array()?).await;
+    let session = session.map_err(|error| match error {
+        // A login is no act: no entry tells of it.
+        StoreError::Refused(refusal) => Problem::reason(Kind::LoginRefused, refusal.as_str()),
+        other => other.into(),
+    })?;
     Ok(Json(LoginAnswer {
         token: B64(session.token.to_vec()),
         expires_us: session.expires_us,

@@ -1,7 +1,8 @@
-use obhut_client::{CaseId, today};
+use obhut_client::today;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::ids::CaseName;
 use crate::output::Report;
 use crate::stop::Stop;
 
@@ -9,9 +10,9 @@ use crate::stop::Stop;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  obhut case close case_… --on 2026-01-31")]
 pub(crate) struct CloseArgs {
-    /// The case
+    /// The case: id or file reference
     #[arg(value_name = "CASE")]
-    case: CaseId,
+    case: CaseName,
     /// Civil date of closing; today without it
     #[arg(long, value_name = "DATE")]
     on: Option<String>,
@@ -20,9 +21,9 @@ pub(crate) struct CloseArgs {
 /// Open a closed case file again
 #[derive(clap::Args)]
 pub(crate) struct ReopenArgs {
-    /// The case
+    /// The case: id or file reference
     #[arg(value_name = "CASE")]
-    case: CaseId,
+    case: CaseName,
 }
 
 #[derive(Serialize)]
@@ -44,18 +45,20 @@ impl Report for Changed {
 pub(crate) async fn close(context: &Context<'_>, args: CloseArgs) -> Result<(), Stop> {
     let on = args.on.unwrap_or_else(today);
     let mut vault = context.connected_vault().await?;
-    vault.close_case(args.case, &on).await?;
+    let case = args.case.find(&mut vault).await?;
+    vault.close_case(case, &on).await?;
     context.output.report(&Changed {
-        case: args.case.to_string(),
+        case: case.to_string(),
         closed_on: Some(on),
     })
 }
 
 pub(crate) async fn reopen(context: &Context<'_>, args: ReopenArgs) -> Result<(), Stop> {
     let mut vault = context.connected_vault().await?;
-    vault.reopen_case(args.case).await?;
+    let case = args.case.find(&mut vault).await?;
+    vault.reopen_case(case).await?;
     context.output.report(&Changed {
-        case: args.case.to_string(),
+        case: case.to_string(),
         closed_on: None,
     })
 }

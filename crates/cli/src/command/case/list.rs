@@ -2,7 +2,7 @@ use obhut_client::{ActKind, OpenedCase, UnitId, Vault};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::reason::OptionalReasonArgs;
 use crate::stop::Stop;
 
@@ -56,7 +56,11 @@ impl Report for CaseLine {
         };
         format!(
             "{}  {}  {}  [{}, {state}, {} document(s)]",
-            self.case, self.reference, self.title, self.class, self.documents
+            self.case,
+            shown(&self.reference),
+            shown(&self.title),
+            self.class,
+            self.documents
         )
     }
 }

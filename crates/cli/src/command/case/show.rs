@@ -1,9 +1,11 @@
-use obhut_client::{ActKind, CaseId, OpenedCard, UnitId, Vault};
+use std::collections::BTreeMap;
+
+use obhut_client::{ActKind, CaseId, OpenedCard, PersonId, UnitId, Vault};
 use serde::Serialize;
 
 use super::list::CaseLine;
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::reason::OptionalReasonArgs;
 use crate::stop::Stop;
 
@@ -23,6 +25,9 @@ pub(crate) struct Args {
     reason: OptionalReasonArgs,
 }
 
+/// Names of authors, where this profile may know them.
+type Names = BTreeMap<PersonId, Option<String>>;
+
 /// One document's title on one line.
 #[derive(Serialize)]
 pub(crate) struct DocumentLine {
@@ -38,10 +43,13 @@ pub(crate) struct DocumentLine {
     pub(crate) filed_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) author: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) author_name: Option<String>,
 }
 
 impl DocumentLine {
-    pub(crate) fn of(card: OpenedCard) -> Self {
+    fn of(card: OpenedCard, names: &Names) -> Self {
+        let author_name = card.author.and_then(|author| names.get(&author).cloned());
         Self {
             document: card.manifest.document.to_string(),
             case: card.manifest.case.to_string(),
@@ -52,6 +60,7 @@ impl DocumentLine {
             size_bytes: card.card.size_bytes,
             filed_us: card.manifest.created_us,
             author: card.author.map(|author| author.to_string()),
+            author_name: author_name.flatten(),
         }
     }
 }
@@ -64,9 +73,14 @@ impl Report for DocumentLine {
         } else {
             String::new()
         };
+        let author = self.author_name.as_ref().or(self.author.as_ref());
         format!(
-            "  {}  {}  {date} [{} bytes{revision}]",
-            self.document, self.title, self.size_bytes
+            "  {}  {}  {} [{} bytes{revision}, by {}]",
+            self.document,
+            shown(&self.title),
+            shown(date),
+            self.size_bytes,
+            author.map_or_else(|| "nobody known".to_owned(), shown)
         )
     }
 }
@@ -78,11 +92,17 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         let text = format!("there is no case file {} for you", args.case);
         return Err(obhut_client::ClientError::NotFound(text).into());
     }
+    let mut names = Names::new();
     for (case, line) in lines {
         context.output.report(&line)?;
         let reason = args.reason.reason(ActKind::ListDocuments);
         for card in vault.list_documents(case, reason).await? {
-            context.output.report(&DocumentLine::of(card))?;
+            if let Some(author) = card.author
+                && !names.contains_key(&author)
+            {
+                names.insert(author, vault.find_person_name(author).await?);
+            }
+            context.output.report(&DocumentLine::of(card, &names))?;
         }
     }
     Ok(())

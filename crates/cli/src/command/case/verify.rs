@@ -1,9 +1,10 @@
 use obhut_client::assurance::assurance_sentence;
-use obhut_client::{ActKind, CaseCheck, CaseId, ClientError};
+use obhut_client::{ActKind, CaseCheck, ClientError};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
+use crate::ids::CaseName;
 use crate::output::Report;
 use crate::reason::OptionalReasonArgs;
 use crate::stop::Stop;
@@ -12,9 +13,9 @@ use crate::stop::Stop;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  obhut case verify case_… --objects")]
 pub(crate) struct Args {
-    /// The case
+    /// The case: id or file reference
     #[arg(value_name = "CASE")]
-    case: CaseId,
+    case: CaseName,
     /// Also read every stored object and recompute the content root its author signed
     #[arg(long)]
     objects: bool,
@@ -75,7 +76,8 @@ impl Report for Verified {
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     let mut vault = context.connected_vault().await?;
     let reason = args.reason.reason(ActKind::ListDocuments);
-    let check = vault.verify_case(args.case, args.objects, reason).await?;
+    let case = args.case.find(&mut vault).await?;
+    let check = vault.verify_case(case, args.objects, reason).await?;
     let wrong = check.problems.len();
     context.output.report(&Verified {
         check,
