@@ -1,6 +1,7 @@
 //! The targets on the corpus, on the vectors of `tests/vectors`, and on mutations of both.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "the seed, should it fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ fn mutated(seed: &[u8], other: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
             1 => bytes.insert(at, rng.next_u32() as u8),
             2 if at < bytes.len() => bytes[at] ^= 1 << (rng.next_u32() % 8),
             3 if at < bytes.len() => {
-                bytes[at] = [0, 1, 0x7f, 0x80, 0xff][rng.next_u32() as usize % 5]
+                bytes[at] = [0, 1, 0x7f, 0x80, 0xff][rng.next_u32() as usize % 5];
             }
             4 if at < bytes.len() => drop(bytes.remove(at)),
             // A length of CBOR or a count, grown beyond all bounds.
