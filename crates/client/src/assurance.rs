@@ -10,11 +10,12 @@ pub fn assurance_sentence(assurance: Assurance) -> &'static str {
              logs, so this shows that nothing was changed afterwards, not that nothing was left out."
         }
         Assurance::Witnessed => {
-            "Assurance witnessed: at least one witness elsewhere has seen these heads. The agency runs the \
-             gatekeeper itself."
+            "Assurance witnessed: at least one other operator has seen these heads, but not both a gatekeeper and a \
+             witness elsewhere stand behind each of them."
         }
         Assurance::Separated => {
-            "Assurance separated: witnesses and the gatekeeper are run by other operators than the vault."
+            "Assurance separated: the gatekeeper and at least one witness are run by other operators than the vault, and \
+             both stand behind each of these heads."
         }
     }
 }

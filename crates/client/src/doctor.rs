@@ -169,11 +169,11 @@ impl Vault {
             ),
             Assurance::Witnessed => (
                 Finding::Fine,
-                "witnessed: somebody elsewhere confirms the logs; the gatekeeper is the agency's own",
+                "witnessed: somebody elsewhere confirms the logs; gatekeeper and witness are not both run elsewhere",
             ),
             Assurance::Separated => (
                 Finding::Fine,
-                "separated: logs are confirmed and the gatekeeper is run elsewhere",
+                "separated: gatekeeper and a witness are run elsewhere, and both confirm the logs",
             ),
         };
         Check::new("assurance", finding, text)

@@ -6,10 +6,12 @@ use obhut_crypto::{Identity, verify_deposit_receipt};
 use obhut_format::act::ActKind;
 use obhut_format::bootstrap::BootstrapCode;
 use obhut_format::card::{VaultCard, bootstrap_hash};
+use obhut_format::gate_link::{CodedEnrolment, EnrolmentCode, PartyKey, enrolment_message};
 use obhut_format::mutation::Mutation;
+use obhut_format::release::EnrolVault;
 use obhut_format::statement::Role;
 use obhut_format::{Cbor, Hash, PersonId};
-use obhut_suite::DevicePublic;
+use obhut_suite::{DevicePublic, hmac_sha256};
 use zeroize::Zeroizing;
 
 use crate::act::{ActDraft, ActSigner};
@@ -35,6 +37,12 @@ pub struct Founding<'a> {
     pub registrar: &'a str,
     /// Where the agency root's sheet is written.
     pub root_file: &'a Path,
+    /// The code of another operator's gatekeeper, where one is used.
+    pub gate_code: Option<&'a EnrolmentCode>,
+    /// Verifier keys of witnesses elsewhere, each `name+id+key` as its operator read it out.
+    pub witnesses: &'a [String],
+    /// How many of gatekeeper and witnesses must cosign; all of them where nothing is said.
+    pub quorum: Option<u64>,
 }
 
 /// What founding made.
@@ -64,6 +72,9 @@ pub async fn found(
     let card = profile.load_card()?;
     let secret = Zeroizing::new(founding.code.secret_text());
     endpoint.authorize(Some(Authorization::Bootstrap(secret.clone())));
+    if !about.founded {
+        enrol_at_gate(&endpoint, founding, &card).await?;
+    }
     let pending = if let Some(pending) = find_pending(&profile, &unlocked.key)? {
         pending
     } else {
@@ -90,6 +101,7 @@ async fn find_vault(founding: &Founding<'_>) -> Result<(AboutVault, Endpoint), C
             &about.gate_key,
         );
         if founding.code.matches(&hash) {
+            check_gate(founding, &about)?;
             return Ok((about, endpoint));
         }
     }
@@ -97,6 +109,55 @@ async fn find_vault(founding: &Founding<'_>) -> Result<(AboutVault, Endpoint), C
         "no vault of this server has the keys that the bootstrap code commits to: \
          the code is for another server, or somebody stands between you and it",
     ))
+}
+
+/// F30: the gatekeeper is the one whose operator handed out the code, whatever the server says.
+fn check_gate(founding: &Founding<'_>, about: &AboutVault) -> Result<(), ClientError> {
+    match founding.gate_code {
+        Some(code) if !code.is_of(PartyKey(about.gate_key)) => Err(ClientError::integrity(
+            "the server shows another gatekeeper than the one whose operator gave you the enrolment code",
+        )),
+        Some(_) if !about.gate_elsewhere => Err(ClientError::Usage(
+            "this server runs the gatekeeper itself; found without --gate-code, or have its operator name the other gatekeeper".into(),
+        )),
+        None if about.gate_elsewhere => Err(ClientError::Usage(
+            "another operator runs the gatekeeper of this server: get an enrolment code from them and name its file with --gate-code".into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the vault and its agency root known to another operator's gatekeeper. The server in between passes the proof on
+/// and cannot make one.
+async fn enrol_at_gate(
+    endpoint: &Endpoint,
+    founding: &Founding<'_>,
+    card: &VaultCard,
+) -> Result<(), ClientError> {
+    let Some(code) = founding.gate_code else {
+        return Ok(());
+    };
+    let enrol = EnrolVault {
+        vault: card.vault,
+        origin: card.origin.clone(),
+        records_key: card.records_key,
+        access_key: card.access_key,
+        root: Some(card.root.kid()),
+    };
+    let message = enrolment_message(&enrol, PartyKey(card.gate_key));
+    let coded = CodedEnrolment {
+        proof: hmac_sha256(code.secret(), &[message.as_bytes()]),
+        code: EnrolmentCode::id_of(code.secret()),
+        enrol,
+    };
+    let key = endpoint.enrol_at_gate(&coded).await?;
+    if key == card.gate_key {
+        Ok(())
+    } else {
+        Err(ClientError::integrity(
+            "another gatekeeper took the enrolment than the one of the code",
+        ))
+    }
 }
 
 fn begin(
@@ -112,7 +173,7 @@ fn begin(
         ));
     }
     let root = Identity::generate(&mut system_rng())?;
-    let card = make_card(founding, about, &root);
+    let card = make_card(founding, about, &root)?;
     write_root_sheet(
         founding.root_file,
         &root,

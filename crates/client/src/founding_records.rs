@@ -14,6 +14,8 @@ use obhut_format::statement::{
     Statement,
 };
 use obhut_format::{BatchId, PersonId, UnitId};
+use obhut_log::replay::quorum;
+use obhut_log::{NoteKeyType, VerifierKey};
 use obhut_suite::DevicePublic;
 
 use crate::ClientError;
@@ -25,14 +27,21 @@ use crate::quarter::Quarter;
 use crate::transport::{AboutVault, Endpoint};
 use crate::unit_epoch::{NewUnitEpoch, make_unit_epoch};
 
-/// The card: assurance `self`, the vault's own gatekeeper as the one cosigner.
-pub(crate) fn make_card(founding: &Founding<'_>, about: &AboutVault, root: &Identity) -> VaultCard {
-    let gatekeeper = Cosigner {
+/// The card: gatekeeper and witnesses as cosigners, and the highest assurance that bears.
+pub(crate) fn make_card(
+    founding: &Founding<'_>,
+    about: &AboutVault,
+    root: &Identity,
+) -> Result<VaultCard, ClientError> {
+    let mut cosigners = vec![Cosigner {
         name: format!("{}/gatekeeper", about.origin),
         public: about.gate_key,
-        elsewhere: false,
-    };
-    VaultCard {
+        elsewhere: founding.gate_code.is_some(),
+    }];
+    for witness in founding.witnesses {
+        cosigners.push(parse_witness(witness)?);
+    }
+    let mut card = VaultCard {
         vault: about.vault,
         version: 1,
         name: founding.agency.to_owned(),
@@ -41,11 +50,40 @@ pub(crate) fn make_card(founding: &Founding<'_>, about: &AboutVault, root: &Iden
         records_key: about.records_key,
         access_key: about.access_key,
         gate_key: about.gate_key,
-        cosigners: vec![gatekeeper],
-        quorum: 1,
+        quorum: founding.quorum.unwrap_or(cosigners.len() as u64),
+        cosigners,
         assurance: Assurance::SelfAsserted,
         created_us: now_us(),
+    };
+    card.assurance = card.supported_assurance();
+    quorum(&card, &card.records_origin(), &card.records_key).map_err(|_| {
+        ClientError::Usage(
+            "gatekeeper and witnesses cannot make this quorum: no key may stand twice, and the quorum \
+             is at least one and at most their number"
+                .into(),
+        )
+    })?;
+    Ok(card)
+}
+
+/// A witness elsewhere, from its verifier key (C2SP signed-note).
+pub(crate) fn parse_witness(text: &str) -> Result<Cosigner, ClientError> {
+    let key: VerifierKey = text.trim().parse().map_err(|_| {
+        ClientError::Usage(format!(
+            "{text} is no witness's verifier key: it looks like witness.example+0123abcd+…, a slip in it shows"
+        ))
+    })?;
+    if key.kind() != NoteKeyType::Cosigner {
+        return Err(ClientError::Usage(format!(
+            "{} is a log's key, not a witness's",
+            key.name()
+        )));
     }
+    Ok(Cosigner {
+        name: key.name().to_owned(),
+        public: *key.public().as_bytes(),
+        elsewhere: true,
+    })
 }
 
 /// Everything of the founding mutation, and the deposit of the registrar's λ.

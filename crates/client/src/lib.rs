@@ -63,6 +63,7 @@ pub use obhut_crypto::CryptoError;
 pub use obhut_format::act::{ActKind, Reason};
 pub use obhut_format::content::{Card, RegisterEntry};
 pub use obhut_format::entry::{Decision, Outcome};
+pub use obhut_format::gate_link::EnrolmentCode;
 pub use obhut_format::invite::Invitation;
 pub use obhut_format::statement::{RevocationReason, Role};
 pub use obhut_format::{CaseId, ClassCode, DeviceKid, DocumentId, PersonId, UnitId, VaultId};
@@ -74,7 +75,7 @@ pub use recovery::{AskedRecovery, Finished, PolicyView, RequestView, Split, Trus
 pub use release::Released;
 pub use root_sheet::read_root_sheet;
 pub use status::{Status, status};
-pub use texts::{invitation_text, parse_bootstrap_code};
+pub use texts::{invitation_text, parse_bootstrap_code, parse_enrolment_code};
 pub use vault::Vault;
 pub use verify_case::{CaseCheck, CaseProblem};
 pub use whole_file::{Existing, WholeFile};

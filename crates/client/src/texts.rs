@@ -2,6 +2,7 @@
 
 use obhut_format::FormatError;
 use obhut_format::bootstrap::BootstrapCode;
+use obhut_format::gate_link::EnrolmentCode;
 use obhut_format::invite::{Invitation, to_text};
 use zeroize::Zeroizing;
 
@@ -13,4 +14,9 @@ pub fn invitation_text(invitation: &Invitation) -> Zeroizing<String> {
 /// Reads the one-time code that `obhut-server init` prints.
 pub fn parse_bootstrap_code(text: &str) -> Result<BootstrapCode, FormatError> {
     BootstrapCode::parse_text(text)
+}
+
+/// Reads the one-time code that `obhut-gate enrol` prints.
+pub fn parse_enrolment_code(text: &str) -> Result<EnrolmentCode, FormatError> {
+    EnrolmentCode::parse_text(text)
 }

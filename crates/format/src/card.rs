@@ -68,6 +68,30 @@ impl VaultCard {
             .hash()
     }
 
+    /// The highest assurance this policy can bear: what is certain about every quorum it admits.
+    ///
+    /// `witnessed` takes a cosigner elsewhere in every quorum, `separated` the gatekeeper elsewhere and in every quorum a
+    /// witness elsewhere beside it. Whether somebody is elsewhere is the word of the agency root.
+    pub fn supported_assurance(&self) -> Assurance {
+        let is_gate = |cosigner: &&Cosigner| cosigner.public == self.gate_key;
+        let gate_elsewhere = self
+            .cosigners
+            .iter()
+            .any(|cosigner| is_gate(&cosigner) && cosigner.elsewhere);
+        let own = self.cosigners.iter().filter(|cosigner| !cosigner.elsewhere);
+        let no_witness = self
+            .cosigners
+            .iter()
+            .filter(|cosigner| !cosigner.elsewhere || is_gate(cosigner));
+        if gate_elsewhere && self.quorum > no_witness.count() as u64 {
+            Assurance::Separated
+        } else if self.quorum > own.count() as u64 {
+            Assurance::Witnessed
+        } else {
+            Assurance::SelfAsserted
+        }
+    }
+
     /// Origin of the records log.
     pub fn records_origin(&self) -> String {
         format!("{}/records", self.origin)
@@ -94,4 +118,72 @@ pub fn bootstrap_hash(
         .field(access_key)
         .field(gate_key)
         .hash()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const GATE: u8 = 1;
+
+    /// Cosigners by number and whether they are elsewhere; number 1 is the gatekeeper.
+    fn assurance(cosigners: &[(u8, bool)], quorum: u64) -> Assurance {
+        let cosigners = cosigners.iter().map(|(number, elsewhere)| Cosigner {
+            name: format!("cosigner.example/{number}"),
+            public: [*number; 32],
+            elsewhere: *elsewhere,
+        });
+        let card = VaultCard {
+            vault: VaultId([0; 16]),
+            version: 1,
+            name: String::new(),
+            origin: String::new(),
+            root: KeyBundle::new(&[0; 3_200]).unwrap(),
+            records_key: [8; 32],
+            access_key: [9; 32],
+            gate_key: [GATE; 32],
+            cosigners: cosigners.collect(),
+            quorum,
+            assurance: Assurance::SelfAsserted,
+            created_us: 0,
+        };
+        card.supported_assurance()
+    }
+
+    #[test]
+    fn a_vault_that_confirms_itself_is_self() {
+        assert_eq!(assurance(&[(1, false)], 1), Assurance::SelfAsserted);
+        assert_eq!(
+            assurance(&[(1, false), (2, true)], 1),
+            Assurance::SelfAsserted
+        );
+        assert_eq!(
+            assurance(&[(1, false), (2, false)], 2),
+            Assurance::SelfAsserted
+        );
+    }
+
+    #[test]
+    fn one_party_elsewhere_in_every_quorum_is_witnessed() {
+        assert_eq!(assurance(&[(1, false), (2, true)], 2), Assurance::Witnessed);
+        assert_eq!(assurance(&[(1, true)], 1), Assurance::Witnessed);
+        assert_eq!(assurance(&[(1, true), (2, true)], 1), Assurance::Witnessed);
+        assert_eq!(
+            assurance(&[(1, true), (2, false)], 2),
+            Assurance::Witnessed,
+            "the witness is the vault's own"
+        );
+    }
+
+    #[test]
+    fn gatekeeper_and_a_witness_elsewhere_in_every_quorum_are_separated() {
+        assert_eq!(assurance(&[(1, true), (2, true)], 2), Assurance::Separated);
+        let three = [(1, true), (2, true), (3, true)];
+        assert_eq!(assurance(&three, 2), Assurance::Separated);
+        assert_eq!(assurance(&three, 1), Assurance::Witnessed);
+        let own = [(1, true), (2, true), (3, false)];
+        assert_eq!(assurance(&own, 2), Assurance::Witnessed);
+        assert_eq!(assurance(&own, 3), Assurance::Separated);
+    }
 }

@@ -43,6 +43,7 @@ rules! {
     act: ActKind ObjectRef Reason PinnedCheckpoint Act SignedAct ActRequest;
     entry: LeafType Decision Outcome GroupA1 GroupA2 SubjectLine GroupD GroupR SubjectView Opening DpoView EntryCiphertext SubjectWrap LogKey EntryWrap ClosePayload;
     release: LabelRecord FeedEntry Feed LabelQuery PersonLabels ActLeaf GrantProof ReleaseOrder ReleasedShare ReleaseReceipt Release EnrolVault DestroyOrder CosignOrder VaultOnly GateRequest SignedDepositKey SignedDepositReceipt GateRefusal LogSize GateStatus KindCount GateResponse ReleasedDocument ReleasedCase ReleaseAnswer;
+    gate_link: CodedEnrolment;
     reading: RecordsPage OwnKeys AccessEntryPage AccessLogAnswer;
     session: Login;
     invite: Invitation;

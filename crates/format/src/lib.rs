@@ -15,6 +15,7 @@ pub mod context;
 pub mod entry;
 mod error;
 mod fixed;
+pub mod gate_link;
 pub mod id;
 pub mod invite;
 pub mod key;

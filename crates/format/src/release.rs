@@ -285,6 +285,25 @@ tagged! {
         8 => Destroy(DestroyOrder),
         /// Sizes, heads, counts.
         9 => Status(VaultOnly),
+        /// Enrols a vault with the code of the gatekeeper's own operator.
+        10 => EnrolByCode(crate::gate_link::CodedEnrolment),
+    }
+}
+
+impl GateRequest {
+    /// The vault it is about.
+    pub fn vault(&self) -> VaultId {
+        match self {
+            Self::Enrol(enrol) => enrol.vault,
+            Self::DepositKey(only) | Self::Status(only) => only.vault,
+            Self::Deposit(signed) => signed.deposit.vault,
+            Self::Labels(query) => query.vault,
+            Self::Feed(feed) => feed.vault,
+            Self::Cosign(order) => order.vault,
+            Self::Release(order) => order.vault,
+            Self::Destroy(order) => order.vault,
+            Self::EnrolByCode(coded) => coded.enrol.vault,
+        }
     }
 }
 

@@ -36,6 +36,10 @@ impl GateConfig {
             mirror: None,
         }
     }
+
+    pub(crate) fn signing_key(&self) -> PathBuf {
+        self.folder.join("signing.key")
+    }
 }
 
 /// Clock and randomness, handed in so that tests decide about both.

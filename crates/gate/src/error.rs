@@ -31,6 +31,12 @@ pub enum GateError {
         /// Where it should lie.
         folder: PathBuf,
     },
+    /// The connection to a gatekeeper cannot be set up.
+    #[error("the connection to the gatekeeper cannot be set up")]
+    Link(#[source] reqwest::Error),
+    /// No port.
+    #[error("the gatekeeper cannot listen")]
+    Listen(#[source] std::io::Error),
     /// What was replayed before cannot be read back.
     #[error("the stored replay of vault {vault} cannot be read back")]
     Replay {
@@ -43,6 +49,9 @@ pub enum GateError {
     /// A database cannot be used.
     #[error("the gatekeeper's database cannot be used")]
     Sql(#[from] SqlError),
+    /// The TLS library refused a key.
+    #[error("the key cannot be used for TLS")]
+    Tls(#[source] rustls::Error),
 }
 
 impl GateError {

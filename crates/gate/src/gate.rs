@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use obhut_format::gate_link::PartyKey;
 use obhut_format::release::{GateRequest, GateResponse};
 use obhut_format::{Cbor, VaultId};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::keys::{SigningKey, StorageKeys, prepare_folders};
+use crate::link::LinkKey;
 use crate::replay::VaultState;
 use crate::stores::Stores;
 use crate::{Edge, GateConfig, GateError, Refusal, persist, vaults};
@@ -34,7 +36,7 @@ impl Gate {
         let mut storage = StorageKeys::load(&config.key_folder)?;
         persist::verify_storage_keys(&stores.first, &mut storage, &mut rng).await?;
         let known = vaults::load_all(&stores.first).await?;
-        let path = config.folder.join("signing.key");
+        let path = config.signing_key();
         if !known.is_empty() && !path.exists() {
             return Err(GateError::KeyDamaged(path));
         }
@@ -63,6 +65,16 @@ impl Gate {
         self.signing.public()
     }
 
+    /// As [`Gate::public_key`], as operators read it out.
+    pub fn party_key(&self) -> PartyKey {
+        PartyKey(self.public_key())
+    }
+
+    /// What it proves on connections: the same key.
+    pub fn link_key(&self) -> Result<LinkKey, GateError> {
+        self.signing.link_key()
+    }
+
     /// Answers one canonical [`GateRequest`] with one canonical [`GateResponse`]; whatever cannot
     /// be done comes back as `Refused`.
     pub async fn handle(&self, request: &[u8]) -> Vec<u8> {
@@ -71,13 +83,38 @@ impl Gate {
             Ok(request) => Box::pin(self.answer(request)).await,
             Err(_) => Err(Refusal::BadBytes),
         };
-        let response = answer.unwrap_or_else(|refusal| {
-            if let Refusal::Unavailable(error) = &refusal {
-                tracing::error!(error = %error, "the gatekeeper's database failed");
+        into_bytes(answer)
+    }
+
+    /// As [`Gate::handle`] for a connection whose other end proved to hold the key of `server`:
+    /// it speaks for the vaults that were enrolled over it, and learns nothing of others (F06).
+    pub async fn handle_from(&self, server: [u8; 32], request: &[u8]) -> Vec<u8> {
+        let answer = match GateRequest::from_bytes(request) {
+            Ok(request) => Box::pin(self.answer_from(server, request)).await,
+            Err(_) => Err(Refusal::BadBytes),
+        };
+        into_bytes(answer)
+    }
+
+    async fn answer_from(
+        &self,
+        server: [u8; 32],
+        request: GateRequest,
+    ) -> Result<GateResponse, Refusal> {
+        match request {
+            GateRequest::Enrol(_) => Err(Refusal::EnrolNeedsCode),
+            GateRequest::EnrolByCode(coded) => {
+                let key = self.enrol_by_code(coded, server).await?;
+                Ok(GateResponse::Enrolled(key))
             }
-            GateResponse::Refused(refusal.to_message())
-        });
-        response.to_bytes()
+            request => {
+                let state = self.find_vault(request.vault())?;
+                if state.lock().await.enrolled.server != Some(server) {
+                    return Err(Refusal::VaultUnknown);
+                }
+                self.answer(request).await
+            }
+        }
     }
 
     async fn answer(&self, request: GateRequest) -> Result<GateResponse, Refusal> {
@@ -167,7 +204,7 @@ impl Gate {
         Ok(state)
     }
 
-    fn find_vault(&self, vault: VaultId) -> Result<Arc<Mutex<VaultState>>, Refusal> {
+    pub(crate) fn find_vault(&self, vault: VaultId) -> Result<Arc<Mutex<VaultState>>, Refusal> {
         let vaults = self.read_vaults();
         vaults.get(&vault).cloned().ok_or(Refusal::VaultUnknown)
     }
@@ -184,4 +221,14 @@ impl Gate {
             .entry(state.vault)
             .or_insert_with(|| Arc::new(Mutex::new(state)));
     }
+}
+
+fn into_bytes(answer: Result<GateResponse, Refusal>) -> Vec<u8> {
+    let response = answer.unwrap_or_else(|refusal| {
+        if let Refusal::Unavailable(error) = &refusal {
+            tracing::error!(error = %error, "the gatekeeper's database failed");
+        }
+        GateResponse::Refused(refusal.to_message())
+    });
+    response.to_bytes()
 }

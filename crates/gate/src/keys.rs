@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use obhut_format::ShareId;
 use obhut_format::VaultId;
 use obhut_format::context::Context;
+use obhut_format::gate_link::PartyKey;
 use obhut_suite::{DeviceKey, Label, NoteKey, Secret, SecretBytes, open, seal};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::link::LinkKey;
 use crate::{GateConfig, GateError, Refusal};
 
 /// Refuses a key folder inside the data folder, makes the folders and their keys where missing.
@@ -45,14 +47,16 @@ impl SigningKey {
         path: &Path,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, GateError> {
-        let seed = match read_key(path)? {
-            Some(seed) => seed,
-            None => write_key(path, rng)?,
-        };
+        let seed = load_or_generate_seed(path, rng)?;
         Ok(Self {
             labelled: DeviceKey::from_seed(&seed),
             seed,
         })
+    }
+
+    /// The same key for connections; what TLS 1.3 signs begins with 64 spaces (RFC 8446 §4.4.3).
+    pub(crate) fn link_key(&self) -> Result<LinkKey, GateError> {
+        LinkKey::from_seed(&self.seed).map_err(GateError::Tls)
     }
 
     /// The same key for the C2SP forms.
@@ -138,6 +142,28 @@ impl StorageKeys {
         let key = self.keys.get(&number).ok_or(Refusal::StorageKey)?;
         open(key, context.as_bytes(), sealed).map_err(|_| Refusal::StorageKey)
     }
+}
+
+/// The key of a file; made where there is none.
+pub(crate) fn load_or_generate_seed(
+    path: &Path,
+    rng: &mut impl CryptoRng,
+) -> Result<Secret<32>, GateError> {
+    match read_key(path)? {
+        Some(seed) => Ok(seed),
+        None => write_key(path, rng),
+    }
+}
+
+/// The key of a file that must be there.
+pub(crate) fn load_seed(path: &Path) -> Result<Secret<32>, GateError> {
+    read_key(path)?.ok_or_else(|| GateError::KeyDamaged(path.to_owned()))
+}
+
+/// The public half of an initialised gatekeeper's signing key.
+pub(crate) fn load_party_key(config: &GateConfig) -> Result<PartyKey, GateError> {
+    let seed = load_seed(&config.signing_key())?;
+    Ok(PartyKey(*DeviceKey::from_seed(&seed).public().as_bytes()))
 }
 
 /// What a sealed share is bound to at rest.

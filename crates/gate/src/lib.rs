@@ -10,7 +10,9 @@ mod feed;
 mod gate;
 mod keys;
 mod labels;
+pub mod link;
 mod log_head;
+pub mod operator;
 mod persist;
 mod refusal;
 mod registrations;
@@ -22,6 +24,7 @@ mod seen;
 mod status;
 mod stores;
 mod vaults;
+pub mod witness;
 
 pub use config::{Edge, GateConfig};
 pub use error::GateError;

@@ -69,9 +69,19 @@ pub enum Refusal {
         "only shares that were never registered and are thirty days old are destroyed without two approvals"
     )]
     DestroyNeedsApproval,
+    /// A vault of another operator is enrolled with a code of this gatekeeper's operator only.
+    #[error(
+        "a vault of another operator is enrolled with a code of this gatekeeper's operator only"
+    )]
+    EnrolNeedsCode,
     /// The vault or its origin is enrolled with other keys.
     #[error("the vault or its origin is enrolled with other keys")]
     EnrolledDifferently,
+    /// The enrolment code is unknown, used or too old, or was not made for this server.
+    #[error(
+        "the enrolment code is unknown, used or too old, or was not made for this server; ask the gatekeeper's operator for a new one"
+    )]
+    EnrolmentCode,
     /// The ephemeral key is refused or not the one the act names.
     #[error("the ephemeral key is refused or not the one the act names")]
     Epk,
@@ -178,6 +188,8 @@ impl Refusal {
             Self::DepositSignature => "deposit-signature",
             Self::DeputyUnsupported => "deputies-not-supported",
             Self::DestroyNeedsApproval => "destroy-needs-approval",
+            Self::EnrolNeedsCode => "enrol-needs-code",
+            Self::EnrolmentCode => "enrolment-code",
             Self::EnrolledDifferently => "enrolled-differently",
             Self::Epk => "epk",
             Self::FeedGap => "feed-gap",

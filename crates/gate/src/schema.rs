@@ -20,10 +20,12 @@ pub(crate) const FIRST: Schema = Schema {
     postgres: &[
         step!(1, "shares", "postgres"),
         step!(2, "gatekeeper", "postgres"),
+        step!(3, "enrolment", "postgres"),
     ],
     sqlite: &[
         step!(1, "shares", "sqlite"),
         step!(2, "gatekeeper", "sqlite"),
+        step!(3, "enrolment", "sqlite"),
     ],
 };
 
@@ -31,4 +33,10 @@ pub(crate) const FIRST: Schema = Schema {
 pub(crate) const SECOND: Schema = Schema {
     postgres: &[step!(1, "shares", "postgres")],
     sqlite: &[step!(1, "shares", "sqlite")],
+};
+
+/// Of a witness.
+pub(crate) const WITNESS: Schema = Schema {
+    postgres: &[step!(1, "witness", "postgres")],
+    sqlite: &[step!(1, "witness", "sqlite")],
 };

@@ -21,7 +21,7 @@ pub(crate) struct Stores {
 impl Stores {
     /// Opens both, brings their tables up to date and copies over what one of them lacks.
     pub(crate) async fn open(config: &GateConfig) -> Result<Self, GateError> {
-        let first_place = Place::of(config.database.as_deref(), &config.folder.join("db.sqlite"));
+        let first_place = first_place(config);
         let second_place = Place::of(
             config.mirror.as_deref(),
             &config.folder.join("mirror").join("shares.sqlite"),
@@ -137,6 +137,17 @@ impl Stores {
         copy_missing(&self.first, &self.second).await?;
         copy_missing(&self.second, &self.first).await
     }
+}
+
+fn first_place(config: &GateConfig) -> Place {
+    Place::of(config.database.as_deref(), &config.folder.join("db.sqlite"))
+}
+
+/// The first store alone, beside a gatekeeper that may be running.
+pub(crate) async fn open_first(config: &GateConfig) -> Result<Db, GateError> {
+    let db = first_place(config).open().await?;
+    db.migrate(&schema::FIRST).await?;
+    Ok(db)
 }
 
 /// A database's place.

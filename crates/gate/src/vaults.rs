@@ -1,9 +1,12 @@
-//! Enrolment: which vaults this gatekeeper serves, pinned to their keys.
+//! Enrolment: which vaults this gatekeeper serves, pinned to their keys and, over a connection, to a server.
 
+use obhut_format::gate_link::{CodedEnrolment, EnrolmentCode, PartyKey, enrolment_message};
 use obhut_format::release::EnrolVault;
-use obhut_format::{Kid, VaultId};
+use obhut_format::{Hash, Kid, VaultId};
 use obhut_sql::{Db, Row, SqlError, Tx, sql};
-use obhut_suite::NotePublic;
+use obhut_suite::{NotePublic, hmac_sha256};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::replay::VaultState;
 use crate::rows::int;
@@ -12,8 +15,14 @@ use crate::{Gate, Refusal};
 const ALL: &str = "SELECT * FROM vaults";
 const FIND: &str = "SELECT * FROM vaults WHERE vault = $1";
 const INSERT: &str = "INSERT INTO vaults
-    (vault, origin, records_key, access_key, root, enrolled_us) VALUES ($1, $2, $3, $4, $5, $6)";
+    (vault, origin, records_key, access_key, root, enrolled_us, server) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const PIN_ROOT: &str = "UPDATE vaults SET root = $2 WHERE vault = $1 AND root IS NULL";
+const ADD_CODE: &str =
+    "INSERT INTO enrolment_codes (code, secret, server, until_us) VALUES ($1, $2, $3, $4)";
+const FIND_CODE: &str =
+    "SELECT secret FROM enrolment_codes WHERE code = $1 AND server = $2 AND until_us >= $3";
+const USE_CODE: &str = "DELETE FROM enrolment_codes WHERE code = $1";
+const FORGET_CODES: &str = "DELETE FROM enrolment_codes WHERE until_us < $1";
 
 /// What a vault is pinned to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +32,22 @@ pub(crate) struct Enrolled {
     pub(crate) records_key: [u8; 32],
     pub(crate) access_key: [u8; 32],
     pub(crate) root: Option<Kid>,
+    /// The only server that may speak for it; none in the vault's own process.
+    pub(crate) server: Option<[u8; 32]>,
 }
 
 impl Enrolled {
+    fn of(enrol: EnrolVault, server: Option<[u8; 32]>) -> Self {
+        Self {
+            vault: enrol.vault,
+            origin: enrol.origin,
+            records_key: enrol.records_key,
+            access_key: enrol.access_key,
+            root: enrol.root,
+            server,
+        }
+    }
+
     fn read(row: &Row) -> Result<Self, SqlError> {
         Ok(Self {
             vault: VaultId(row.column("vault")?),
@@ -33,6 +55,7 @@ impl Enrolled {
             records_key: row.column("records_key")?,
             access_key: row.column("access_key")?,
             root: row.column::<Option<_>>("root")?.map(Kid),
+            server: row.column("server")?,
         })
     }
 
@@ -49,15 +72,74 @@ impl Enrolled {
 }
 
 impl Gate {
-    /// Pins a vault; a repeat with the same keys changes nothing.
+    /// Pins a vault of the same process; a repeat with the same keys changes nothing.
     pub(crate) async fn enrol(&self, enrol: EnrolVault) -> Result<[u8; 32], Refusal> {
-        let wanted = Enrolled {
-            vault: enrol.vault,
-            origin: enrol.origin,
-            records_key: enrol.records_key,
-            access_key: enrol.access_key,
-            root: enrol.root,
-        };
+        self.pin(Enrolled::of(enrol, None), None).await
+    }
+
+    /// A one-time code for the founder of one vault of this server.
+    pub async fn make_enrolment_code(
+        &self,
+        server: PartyKey,
+        valid_us: u64,
+    ) -> Result<EnrolmentCode, Refusal> {
+        make_code(
+            &self.stores.first,
+            self.party_key(),
+            server,
+            self.edge.now_us().saturating_add(valid_us),
+            &mut self.edge.rng(),
+        )
+        .await
+    }
+
+    /// Pins a vault whose founder proves to hold a code of this operator: with it the agency root
+    /// counts that the founder made, whatever server is in between.
+    pub(crate) async fn enrol_by_code(
+        &self,
+        coded: CodedEnrolment,
+        server: [u8; 32],
+    ) -> Result<[u8; 32], Refusal> {
+        let wanted = Enrolled::of(coded.enrol.clone(), Some(server));
+        if wanted.root.is_none() {
+            return Err(Refusal::BadBytes);
+        }
+        let known = self.find_vault(wanted.vault).ok();
+        if let Some(known) = known {
+            // The answer got lost: the same founding again.
+            let same = known.lock().await.enrolled == wanted;
+            return if same {
+                Ok(self.public_key())
+            } else {
+                Err(Refusal::EnrolledDifferently)
+            };
+        }
+        self.verify_code(&coded, server).await?;
+        self.pin(wanted, Some(coded.code)).await
+    }
+
+    async fn verify_code(&self, coded: &CodedEnrolment, server: [u8; 32]) -> Result<(), Refusal> {
+        let statement = sql(FIND_CODE)
+            .bind(coded.code)
+            .bind(server)
+            .bind(int(self.edge.now_us()));
+        let row = self
+            .stores
+            .first
+            .fetch_optional("gate_find_code", statement)
+            .await?;
+        let row = row.ok_or(Refusal::EnrolmentCode)?;
+        let secret = Zeroizing::new(row.column::<[u8; 16]>("secret")?);
+        let message = enrolment_message(&coded.enrol, self.party_key());
+        // Both sides of the comparison are one-time: what it takes tells nothing.
+        if hmac_sha256(secret.as_slice(), &[message.as_bytes()]) == coded.proof {
+            Ok(())
+        } else {
+            Err(Refusal::EnrolmentCode)
+        }
+    }
+
+    async fn pin(&self, wanted: Enrolled, code: Option<Hash>) -> Result<[u8; 32], Refusal> {
         verify_keys(&wanted)?;
         let now_us = self.edge.now_us();
         let known = self
@@ -70,6 +152,10 @@ impl Gate {
                     .await?;
                 if let Some(row) = found {
                     return Enrolled::read(&row);
+                }
+                if let Some(code) = code {
+                    sql(USE_CODE).bind(code).execute(&mut tx).await?;
+                    sql(FORGET_CODES).bind(int(now_us)).execute(&mut tx).await?;
                 }
                 insert(&mut tx, &wanted, now_us).await?;
                 Ok(wanted.clone())
@@ -86,6 +172,30 @@ impl Gate {
         self.insert_vault(VaultState::new(known));
         Ok(self.signing.public())
     }
+}
+
+/// Keeps a code until `until_us`; the serving process finds it in the database.
+pub(crate) async fn make_code(
+    db: &Db,
+    gate: PartyKey,
+    server: PartyKey,
+    until_us: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<EnrolmentCode, Refusal> {
+    let mut secret = Zeroizing::new([0; 16]);
+    rng.fill_bytes(secret.as_mut_slice());
+    let code = EnrolmentCode::new(*secret, gate);
+    db.write("gate_add_code", async |mut tx| {
+        sql(ADD_CODE)
+            .bind(EnrolmentCode::id_of(&secret))
+            .bind(*secret)
+            .bind(server.0)
+            .bind(int(until_us))
+            .execute(&mut tx)
+            .await
+    })
+    .await?;
+    Ok(code)
 }
 
 /// Both keys are points, and the origin can name keys of checkpoints.
@@ -110,6 +220,7 @@ async fn insert(tx: &mut Tx, wanted: &Enrolled, now_us: u64) -> Result<(), SqlEr
         .bind(wanted.access_key)
         .bind(wanted.root.map(|root| root.0))
         .bind(int(now_us))
+        .bind(wanted.server)
         .execute(tx)
         .await
         .map(drop)

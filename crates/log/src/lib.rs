@@ -15,6 +15,7 @@ mod proof;
 pub mod replay;
 mod state;
 pub mod tile;
+mod witness;
 
 pub use checkpoint::{Checkpoint, Quorum, SignedCheckpoint, Witnessed};
 pub use commitment::{
@@ -33,3 +34,4 @@ pub use note::{
 pub use prefix::{EMPTY_MAP, PrefixEnd, PrefixProof, PrefixTree};
 pub use proof::TlogProof;
 pub use state::{CaseState, DocumentState, DocumentStatus, StateParts, subjects_hash};
+pub use witness::{AddCheckpoint, WitnessRefusal};

@@ -33,6 +33,18 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Print the fingerprint by which another operator's gatekeeper knows this server.
+    Fingerprint {
+        /// The data folder.
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Print the keys of all vaults' logs, for the operator of a witness. The server must be stopped.
+    LogKeys {
+        /// The data folder.
+        #[arg(long)]
+        data: PathBuf,
+    },
     /// Print the description of the HTTP interface (OpenAPI 3.1).
     Openapi,
     /// Print the list of problems (Markdown).
@@ -60,6 +72,17 @@ pub struct InitArgs {
     /// File with the URL of the PostgreSQL database, password included. The variable OBHUT_DATABASE_URL will do as well.
     #[arg(long, value_name = "FILE", conflicts_with = "database")]
     pub database_file: Option<PathBuf>,
+    /// Leave the gatekeeper to another operator, at this address (`https://host:port`).
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "gate_fingerprint",
+        conflicts_with = "gate_keys"
+    )]
+    pub gate: Option<String>,
+    /// Fingerprint of that gatekeeper, as its operator read it out.
+    #[arg(long, value_name = "FINGERPRINT", requires = "gate")]
+    pub gate_fingerprint: Option<String>,
     /// Where the server will listen. Loopback only: this version speaks plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8750")]
     pub listen: SocketAddr,

@@ -7,7 +7,8 @@ use obhut_store::SessionLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::ServerError;
-use crate::database::{DatabaseConfig, GATE_DATABASE_VARIABLE, GATE_MIRROR_VARIABLE, Target};
+use crate::database::{DatabaseConfig, Target};
+pub use crate::gate_config::{GateConfig, GatePlace, WitnessConfig};
 use crate::objects::S3Settings;
 
 /// Name of the configuration file in the data folder.
@@ -31,8 +32,11 @@ pub struct Config {
     /// Where the tiles of the logs lie.
     #[serde(default = "default_tiles")]
     pub tiles: PathBuf,
-    /// The gatekeeper in this process.
+    /// The gatekeeper: in this process or elsewhere.
     pub gate: GateConfig,
+    /// Witnesses elsewhere that are asked to cosign every checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessConfig>,
     /// How long logins live.
     #[serde(default)]
     pub sessions: SessionConfig,
@@ -69,36 +73,6 @@ impl Default for ObjectsConfig {
             folder: PathBuf::from("objects"),
             s3: None,
         }
-    }
-}
-
-/// The gatekeeper in this process: its two stores and the folder of its storage key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GateConfig {
-    /// First store; it has its own, short backup window.
-    #[serde(default = "default_gate_folder")]
-    pub folder: PathBuf,
-    /// First store, as the URL of a PostgreSQL database of its own. Left out: a SQLite file in `folder`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<Target>,
-    /// Second store (a SQLite file or a URL), written before a deposit is acknowledged; best on another disk. Left out: below
-    /// `folder`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirror: Option<Target>,
-    /// Folder of the storage key. Must lie outside the data folder and its backups.
-    pub keys: PathBuf,
-}
-
-impl GateConfig {
-    /// The first store, if it is not the SQLite file in `folder`.
-    pub fn find_database(&self) -> Option<Target> {
-        Target::from_environment(GATE_DATABASE_VARIABLE).or_else(|| self.database.clone())
-    }
-
-    /// The second store, if it is not the SQLite file below `folder`.
-    pub fn find_mirror(&self) -> Option<Target> {
-        Target::from_environment(GATE_MIRROR_VARIABLE).or_else(|| self.mirror.clone())
     }
 }
 
@@ -177,25 +151,17 @@ fn default_tiles() -> PathBuf {
     PathBuf::from("tiles")
 }
 
-fn default_gate_folder() -> PathBuf {
-    PathBuf::from("gate")
-}
-
 impl Config {
     /// What `init` writes: everything at its default.
-    pub fn new(listen: SocketAddr, gate_keys: PathBuf) -> Self {
+    pub fn new(listen: SocketAddr, gate: GateConfig) -> Self {
         Self {
             listen,
             log: LogFormat::default(),
             database: DatabaseConfig::default(),
             objects: ObjectsConfig::default(),
             tiles: default_tiles(),
-            gate: GateConfig {
-                folder: default_gate_folder(),
-                database: None,
-                mirror: None,
-                keys: gate_keys,
-            },
+            gate,
+            witnesses: Vec::new(),
             sessions: SessionConfig::default(),
             limits: Limits::default(),
         }
@@ -222,8 +188,27 @@ impl Config {
         let quoted = |text: String| toml::Value::String(text).to_string();
         include_str!("obhut.toml.in")
             .replace("@LISTEN@", &quoted(self.listen.to_string()))
-            .replace("@KEYS@", &quoted(self.gate.keys.display().to_string()))
             .replace("@DATABASE@", &self.explained_database())
+            .replace("@GATE@", &self.explained_gate())
+    }
+
+    /// The lines that say where the gatekeeper is; of the other kind only a comment.
+    fn explained_gate(&self) -> String {
+        let line = |name: &str, value: Option<&str>, example: &str| {
+            let hash = if value.is_some() { "" } else { "# " };
+            let value = toml::Value::String(value.unwrap_or(example).to_owned());
+            format!("{hash}{name} = {value}\n")
+        };
+        let keys = self.gate.keys.as_ref().map(|keys| keys.to_string_lossy());
+        [
+            "# In this process: folder of the storage key. Must lie outside this folder, and its backups apart\n\
+             # from those of this folder.\n",
+            &line("keys", keys.as_deref(), "../vault-gate-key"),
+            "# Or run by another operator (obhut-gate): its address, and its fingerprint as that operator read it out.\n",
+            &line("url", self.gate.url.as_deref(), "https://gate.example:8760"),
+            &line("fingerprint", self.gate.fingerprint.as_deref(), ""),
+        ]
+        .concat()
     }
 
     fn explained_database(&self) -> String {
@@ -246,8 +231,9 @@ impl Config {
         if let Some(s3) = &self.objects.s3 {
             s3.check()?;
         }
-        let keys = absolute(data, &self.gate.keys)?;
-        if keys.starts_with(absolute(data, Path::new("."))?) {
+        if let GatePlace::InProcess { keys } = self.gate.place()?
+            && absolute(data, &keys)?.starts_with(absolute(data, Path::new("."))?)
+        {
             return Err(ServerError::Config(
                 "gate.keys lies inside the data folder: a backup of the data would hold the \
                  gatekeeper's storage key; move it to a folder outside"
@@ -255,6 +241,14 @@ impl Config {
             ));
         }
         self.check_databases()?;
+        for witness in &self.witnesses {
+            witness.verifier_key()?;
+            if !witness.url.starts_with("http://") && !witness.url.starts_with("https://") {
+                return Err(ServerError::Config(
+                    "witnesses.url must begin with https:// or http://".to_owned(),
+                ));
+            }
+        }
         let positive = [
             ("database.connections", u64::from(self.database.connections)),
             ("sessions.idle_minutes", self.sessions.idle_minutes),
@@ -359,20 +353,53 @@ fn absolute(data: &Path, path: &Path) -> Result<PathBuf, ServerError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use obhut_format::gate_link::PartyKey;
 
     fn config() -> Config {
         Config::new(
             "127.0.0.1:8750".parse().unwrap(),
-            PathBuf::from("../vault-gate-key"),
+            GateConfig::in_process(PathBuf::from("../vault-gate-key")),
         )
+    }
+
+    fn with_gate_elsewhere() -> Config {
+        let fingerprint = PartyKey([7; 32]).to_string();
+        Config {
+            gate: GateConfig::elsewhere("https://gate.example:8760".to_owned(), fingerprint),
+            ..config()
+        }
     }
 
     #[test]
     fn reads_back_what_init_writes() {
         let folder = tempfile::tempdir().unwrap();
-        for text in [config().explained(), config().to_toml().unwrap()] {
-            std::fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
-            assert_eq!(Config::load(folder.path()).unwrap(), config());
+        for config in [config(), with_gate_elsewhere()] {
+            for text in [config.explained(), config.to_toml().unwrap()] {
+                std::fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
+                assert_eq!(Config::load(folder.path()).unwrap(), config);
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_a_gatekeeper_that_is_here_and_elsewhere_or_nowhere() {
+        let key = PathBuf::from("../vault-gate-key");
+        let mut both = with_gate_elsewhere();
+        both.gate.keys = Some(key);
+        let mut plain = with_gate_elsewhere();
+        plain.gate.url = Some("http://gate.example".to_owned());
+        let mut slip = with_gate_elsewhere();
+        slip.gate.fingerprint = Some(PartyKey([7; 32]).to_string().replacen('O', "P", 1));
+        let mut nowhere = config();
+        nowhere.gate.keys = None;
+        for (config, words) in [
+            (both, "not both"),
+            (plain, "https://"),
+            (slip, "no fingerprint"),
+            (nowhere, "needs keys"),
+        ] {
+            let error = config.check(Path::new("/srv/vault")).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
         }
     }
 
@@ -425,7 +452,7 @@ mod tests {
             "/srv/vault/gate-key",
             "../vault/keys/../gate-key",
         ] {
-            inside.gate.keys = PathBuf::from(path);
+            inside.gate.keys = Some(PathBuf::from(path));
             assert!(inside.check(Path::new("/srv/vault")).is_err(), "{path}");
         }
         assert!(config().check(Path::new("/srv/vault")).is_ok());

@@ -1,17 +1,20 @@
-//! The gatekeeper in this process. It is spoken to in bytes, as it will be when another operator runs it.
+//! The gatekeeper: in this process, or another operator's over a connection. Both are spoken to in bytes.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use obhut_format::gate_link::PartyKey;
 use obhut_format::release::{EnrolVault, GateRequest, GateResponse};
+use obhut_gate::link::{GateLink, LinkState};
 use obhut_gate::{Edge, Gate, GateConfig};
 use obhut_store::{Notary, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::ServerError;
-use crate::config;
+use crate::config::{self, GatePlace};
 use crate::database::Target;
+use crate::keys::load_or_create_link_key;
 use crate::logging::chain;
 
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -19,18 +22,37 @@ const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// A handle on the gatekeeper. Cheap to clone.
 #[derive(Clone)]
 pub struct Gatekeeper {
-    gate: Arc<Gate>,
+    place: Place,
     notary: Notary,
 }
 
+#[derive(Clone)]
+enum Place {
+    InProcess(Arc<Gate>),
+    Elsewhere { link: GateLink, key: PartyKey },
+}
+
 impl Gatekeeper {
-    /// Opens the gatekeeper's stores; makes them and the storage key where there are none.
+    /// Opens the gatekeeper's stores, and makes them and the storage key where there are none; or prepares the connection
+    /// to another operator's.
     pub async fn open(
         data: &Path,
         config: &config::GateConfig,
         edge: Edge,
     ) -> Result<Self, ServerError> {
-        let mut places = GateConfig::new(data.join(&config.folder), data, data.join(&config.keys));
+        match config.place()? {
+            GatePlace::InProcess { keys } => Self::open_here(data, config, &keys, edge).await,
+            GatePlace::Elsewhere { url, key } => Self::connect(data, &url, key),
+        }
+    }
+
+    async fn open_here(
+        data: &Path,
+        config: &config::GateConfig,
+        keys: &Path,
+        edge: Edge,
+    ) -> Result<Self, ServerError> {
+        let mut places = GateConfig::new(data.join(&config.folder), data, data.join(keys));
         let place = |target: Target| target.below(data).expose().to_owned();
         places.database = config.find_database().map(place);
         places.mirror = config.find_mirror().map(place);
@@ -43,15 +65,49 @@ impl Gatekeeper {
             let gate = Arc::clone(&asked);
             async move { Some(gate.handle(&request).await) }
         });
-        Ok(Self { gate, notary })
+        let place = Place::InProcess(gate);
+        Ok(Self { place, notary })
     }
 
-    /// Makes a vault known; the gatekeeper's signing key.
+    fn connect(data: &Path, url: &str, key: PartyKey) -> Result<Self, ServerError> {
+        let own = load_or_create_link_key(data)?;
+        let link =
+            GateLink::new(url, key, &own).map_err(|error| ServerError::Gate(chain(&error)))?;
+        let asked = link.clone();
+        let notary = Notary::new(move |request: Vec<u8>| {
+            let link = asked.clone();
+            async move { link.ask(request).await }
+        });
+        let place = Place::Elsewhere { link, key };
+        Ok(Self { place, notary })
+    }
+
+    /// The signing key that a new vault's card will pin. In this process the vault becomes known at once; another operator
+    /// lets it in when the founder shows that operator's code.
     pub async fn enrol(&self, vault: EnrolVault) -> Result<[u8; 32], ServerError> {
+        if let Place::Elsewhere { key, .. } = &self.place {
+            return Ok(key.0);
+        }
         match self.ask(&GateRequest::Enrol(vault)).await {
             Ok(GateResponse::Enrolled(key)) => Ok(key),
             Ok(_) => Err(ServerError::Gate("it answered something else".to_owned())),
             Err(error) => Err(ServerError::Gate(error.to_string())),
+        }
+    }
+
+    /// Whether another operator runs it.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self.place, Place::Elsewhere { .. })
+    }
+
+    /// Why it does not answer; none while it does, or before it was asked.
+    pub fn trouble(&self) -> Option<&'static str> {
+        match &self.place {
+            Place::Elsewhere { link, .. } => match link.state() {
+                LinkState::Unreachable(why) => Some(why),
+                _ => None,
+            },
+            Place::InProcess(_) => None,
         }
     }
 
@@ -67,17 +123,23 @@ impl Gatekeeper {
 
     /// Waits for what is under way and closes both stores.
     pub async fn close(&self) {
-        self.gate.close().await;
+        if let Place::InProcess(gate) = &self.place {
+            gate.close().await;
+        }
     }
 
     /// Does what is due with time, until the server stops: old deposit keys end, shares that were never registered go.
+    /// Another operator's gatekeeper does so itself.
     pub async fn sweep_until(&self, stopping: CancellationToken) {
+        let Place::InProcess(gate) = &self.place else {
+            return;
+        };
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
                 () = tokio::time::sleep(SWEEP_EVERY) => {}
             }
-            match self.gate.sweep().await {
+            match gate.sweep().await {
                 Ok(count) => tracing::info!(count, "gatekeeper swept"),
                 Err(refusal) => {
                     tracing::warn!(code = refusal.code(), "the gatekeeper could not sweep");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use obhut_format::VaultId;
+use obhut_gate::link::LinkKey;
 use obhut_suite::{NoteKey, Secret};
 use zeroize::Zeroizing;
 
@@ -17,6 +18,7 @@ use crate::randomness::random_bytes;
 pub(crate) const KEYS_FOLDER: &str = "keys";
 const RECORDS: &str = "records.key";
 const ACCESS: &str = "access.key";
+const LINK: &str = "link.key";
 
 /// The two keys that sign a vault's logs.
 pub(crate) struct LogKeys {
@@ -48,6 +50,19 @@ impl LogKeys {
             access: load(&folder.join(ACCESS))?,
         })
     }
+}
+
+/// The key this server proves to another operator's gatekeeper; made at the first call.
+pub(crate) fn load_or_create_link_key(data: &Path) -> Result<LinkKey, ServerError> {
+    let folder = data.join(KEYS_FOLDER);
+    make_folder(&folder)?;
+    let path = folder.join(LINK);
+    let key = if path.exists() {
+        load(&path)?
+    } else {
+        create(&path)?
+    };
+    LinkKey::from_seed(&key.seed()).map_err(|_| ServerError::SpoiltKey(path))
 }
 
 /// Makes a folder only its owner may enter.

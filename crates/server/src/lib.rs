@@ -8,6 +8,7 @@ pub mod config;
 mod data;
 pub mod database;
 mod error;
+mod gate_config;
 mod gatekeeper;
 mod http;
 mod keys;
@@ -16,6 +17,7 @@ pub mod objects;
 mod randomness;
 mod routes;
 mod running;
+mod witnesses;
 
 pub use app::{App, Tenant};
 pub use config::Config;

@@ -35,6 +35,8 @@ fn run(args: Args) -> Result<String, ServerError> {
         Command::Config {
             command: ConfigCommand::Check { data },
         } => block_on(command::check_config(&data)),
+        Command::Fingerprint { data } => command::fingerprint(&data),
+        Command::LogKeys { data } => block_on(command::log_keys(&data)),
         Command::Openapi => Ok(openapi_json()),
         Command::Problems => Ok(problems_markdown()),
     }

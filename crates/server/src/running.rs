@@ -19,6 +19,7 @@ use crate::keys::LogKeys;
 use crate::objects::Objects;
 use crate::randomness::random_bytes;
 use crate::routes::router;
+use crate::witnesses::open_witnesses;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -109,6 +110,7 @@ pub async fn open_app(data: &Data) -> Result<App, ServerError> {
             records: keys.records,
             access: keys.access,
             notary: data.gatekeeper.notary(),
+            witnesses: open_witnesses(&data.config.witnesses)?,
             tiles: tiles.clone(),
             clock: Clock::new(now_us),
             rng: Box::new(ChaCha20Rng::from_seed(random_bytes()?)),

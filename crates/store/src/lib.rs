@@ -27,6 +27,7 @@ mod tiles;
 mod upkeep;
 mod vault;
 mod vaults;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,4 @@ pub use tiles::Tiles;
 pub use upkeep::Quarter;
 pub use vault::{Vault, VaultParts};
 pub use vaults::{NewVault, Store, VaultRow};
+pub use witness::{Witness, WitnessAnswer};

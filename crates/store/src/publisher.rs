@@ -18,6 +18,7 @@ use crate::columns::int;
 use crate::sequencer::{Reached, ReachedLog};
 use crate::statements::statements;
 use crate::tiles::Tiles;
+use crate::witness::Witnesses;
 use crate::{Notary, StoreError};
 
 statements! {
@@ -51,6 +52,7 @@ pub(crate) struct Publisher {
     pub(crate) db: Db,
     pub(crate) vault: VaultId,
     pub(crate) notary: Notary,
+    pub(crate) witnesses: Witnesses,
     pub(crate) tiles: Tiles,
     pub(crate) records_key: Secret<32>,
     pub(crate) access_key: Secret<32>,
@@ -309,12 +311,13 @@ impl Publisher {
         Ok(known.map_or(0, |known| known.size))
     }
 
-    /// Collects the cosignature and tells whoever waits, once the card's quorum is complete.
+    /// Collects the cosignatures, the witnesses' first, so that the gatekeeper sees the whole quorum, and tells whoever waits, once the card's quorum is complete.
     async fn confirm(
         &mut self,
         log: &ReachedLog,
         mut signed: SignedCheckpoint,
     ) -> Result<(), StoreError> {
+        self.witnesses.cosign(&mut signed, &self.tiles).await;
         let order = GateRequest::Cosign(CosignOrder {
             vault: self.vault,
             checkpoint: signed.to_string(),

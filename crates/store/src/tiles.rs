@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use obhut_format::Hash;
-use obhut_format::tree::{TreeError, inclusion_path};
+use obhut_format::tree::{TreeError, consistency_path, inclusion_path};
 use obhut_log::tile::{TILE_WIDTH, TileFile, TileKind, TilePath, find_node};
 use obhut_log::{Checkpoint, SignedCheckpoint};
 
@@ -138,6 +138,17 @@ impl Tiles {
     ) -> Result<Vec<Hash>, TreeError> {
         let mut read = |tile| self.read(origin, tile);
         inclusion_path(index, size, |node| find_node(node, size, &mut read))
+    }
+
+    /// Proof that the log of `size` leaves continues the one of `old` leaves.
+    pub(crate) fn consistency_path(
+        &self,
+        origin: &str,
+        old: u64,
+        size: u64,
+    ) -> Result<Vec<Hash>, TreeError> {
+        let mut read = |tile| self.read(origin, tile);
+        consistency_path(old, size, |node| find_node(node, size, &mut read))
     }
 
     fn path(&self, origin: &str, tile: TilePath) -> PathBuf {

@@ -22,6 +22,7 @@ use crate::sequencer::{Reached, Work, Writer, restore};
 use crate::sessions::RecentSessions;
 use crate::sessions::SessionLimits;
 use crate::tiles::Tiles;
+use crate::witness::{Witness, Witnesses};
 use crate::{Clock, Notary, Store, StoreError, VaultRow};
 
 /// What a vault needs beside its database.
@@ -32,6 +33,8 @@ pub struct VaultParts {
     pub access: NoteKey,
     /// The way to the gatekeeper.
     pub notary: Notary,
+    /// Witnesses elsewhere that are asked for cosignatures.
+    pub witnesses: Vec<Witness>,
     /// Where its logs are published.
     pub tiles: Tiles,
     /// The time.
@@ -101,6 +104,7 @@ impl Store {
             db: self.db.clone(),
             vault,
             notary: parts.notary.clone(),
+            witnesses: Witnesses::new(parts.witnesses),
             tiles: tiles.clone(),
             records_key: parts.records.seed(),
             access_key: parts.access.seed(),

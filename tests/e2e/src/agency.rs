@@ -39,6 +39,11 @@ impl Agency {
     /// Founds a vault that is running already.
     pub fn in_stack(stack: Stack, caseworkers: usize) -> Self {
         stack.found();
+        Self::in_founded(stack, caseworkers)
+    }
+
+    /// Lets people join a vault that is founded already.
+    pub fn in_founded(stack: Stack, caseworkers: usize) -> Self {
         let caseworkers: Vec<String> = (1..=caseworkers)
             .map(|number| stack.join(&format!("cw{number}"), "caseworker"))
             .collect();
@@ -75,6 +80,11 @@ impl Agency {
 impl Stack {
     /// Founds the vault as the profile `registrar`.
     pub fn found(&self) {
+        let _ = self.try_found(&[]).ok();
+    }
+
+    /// As [`Stack::found`] with further arguments, whatever comes of it.
+    pub fn try_found(&self, more: &[&str]) -> Run {
         let root = self.folder().join("agency-root.txt");
         let code = self.code_file();
         let arguments = [
@@ -88,7 +98,7 @@ impl Stack {
             "--root-file",
             root.to_str().unwrap(),
         ];
-        let _ = self.obhut("registrar", &arguments).ok();
+        self.obhut("registrar", &[&arguments, more].concat())
     }
 
     /// A file with the one-time code, as `obhut found` reads it.

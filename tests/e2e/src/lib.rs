@@ -10,6 +10,7 @@
 
 mod agency;
 mod databases;
+mod gatekeeper;
 mod lying;
 mod machine;
 mod stack;
@@ -18,6 +19,7 @@ pub use agency::{
     Agency, CLASS, REASON, copy_folder, files_below, letter_code, random_bytes, text,
 };
 pub use databases::Databases;
+pub use gatekeeper::{Gatekeeper, fingerprint};
 pub use lying::{LyingProxy, Seen};
 pub use machine::{SmallDisk, shift_clock};
 pub use stack::{Run, Stack, run};

@@ -20,6 +20,8 @@ pub struct Stack {
     pub url: String,
     /// What `obhut-server init` printed as the bootstrap code.
     pub code: String,
+    /// All that `obhut-server init` printed.
+    pub printed: String,
 }
 
 /// How the server is started.
@@ -95,10 +97,27 @@ impl Stack {
         Self::initialise(temporary(), data.to_owned(), None)
     }
 
+    /// As [`Stack::start`] with further arguments for `obhut-server init`.
+    pub fn start_with(init: &[&str]) -> Self {
+        let folder = temporary();
+        let data = folder.path().join("vault");
+        Self::initialise_with(folder, data, None, init)
+    }
+
     fn initialise(folder: TempDir, data: PathBuf, databases: Option<Databases>) -> Self {
+        Self::initialise_with(folder, data, databases, &[])
+    }
+
+    fn initialise_with(
+        folder: TempDir,
+        data: PathBuf,
+        databases: Option<Databases>,
+        more: &[&str],
+    ) -> Self {
         let mut init = Command::new(binary("obhut-server"));
         init.args(["init", "--name", "Test Agency", "--data"])
-            .arg(&data);
+            .arg(&data)
+            .args(more);
         if let Some(databases) = &databases {
             let url = folder.path().join("database-url");
             std::fs::write(&url, databases.vault()).unwrap();
@@ -126,6 +145,7 @@ impl Stack {
             databases,
             url: String::new(),
             code,
+            printed: text,
         };
         stack.serve("127.0.0.1:0");
         stack
@@ -322,7 +342,7 @@ fn bootstrap_code(text: &str) -> String {
 }
 
 /// A binary beside the test's own (`target/debug/`).
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join(name);
     assert!(

@@ -1,7 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use obhut_client::assurance::assurance_sentence;
 use obhut_client::letter::fingerprint_text;
-use obhut_client::{ClientError, Founding, found, parse_bootstrap_code};
+use obhut_client::{
+    ClientError, EnrolmentCode, Founding, found, parse_bootstrap_code, parse_enrolment_code,
+};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -32,6 +35,15 @@ pub(crate) struct Args {
     /// Where to write the agency root; must not exist yet
     #[arg(long, value_name = "FILE", default_value = "obhut-agency-root.txt")]
     root_file: PathBuf,
+    /// File with the enrolment code of another operator's gatekeeper (`obhut-gate enrol`); `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    gate_code: Option<PathBuf>,
+    /// Verifier key of a witness elsewhere, as its operator read it out; repeat for more
+    #[arg(long, value_name = "KEY")]
+    witness: Vec<String>,
+    /// How many of gatekeeper and witnesses must cosign [default: all of them]
+    #[arg(long, value_name = "N")]
+    quorum: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +53,7 @@ struct Founded {
     person: String,
     card: String,
     assurance: String,
+    assurance_means: String,
     root_file: String,
 }
 
@@ -51,15 +64,14 @@ impl Report for Founded {
              You are its first registrar: {person}\n\
              Card fingerprint: {card}\n\
              Agency root: {root} - move this file offline now and keep it in two safe places.\n\
-             Assurance: {assurance} - gatekeeper and log are run by the vault's own operator. What badges and\n\
-             proofs say here is confirmed by the agency itself only, not by anybody else.\n\
+             {assurance}\n\
              The vault stays in founding until there are two registrars: destruction and recovery are off.",
             agency = self.agency,
             vault = self.vault,
             person = self.person,
             card = self.card,
             root = self.root_file,
-            assurance = self.assurance,
+            assurance = self.assurance_means,
         )
     }
 }
@@ -73,6 +85,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     let code = parse_bootstrap_code(&code).map_err(|_| {
         ClientError::Usage("the bootstrap code is not complete or a character is wrong".into())
     })?;
+    let gate_code = args.gate_code.as_deref().map(read_gate_code).transpose()?;
     let passphrase = context.new_passphrase()?;
     let founding = Founding {
         url: &args.url,
@@ -80,6 +93,9 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         agency: &args.agency,
         registrar: &args.registrar,
         root_file: &args.root_file,
+        gate_code: gate_code.as_ref(),
+        witnesses: &args.witness,
+        quorum: args.quorum,
     };
     let founded = found(
         context.home(),
@@ -94,6 +110,15 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         person: founded.vault.person().to_string(),
         card: fingerprint_text(&founded.card),
         assurance: founded.vault.card().assurance.to_string(),
+        assurance_means: assurance_sentence(founded.vault.card().assurance).to_owned(),
         root_file: founded.root_file.display().to_string(),
     })
+}
+
+fn read_gate_code(file: &Path) -> Result<EnrolmentCode, Stop> {
+    let text = String::from_utf8_lossy(&read_input(file)?).into_owned();
+    let code = parse_enrolment_code(&text).map_err(|_| {
+        ClientError::Usage("the enrolment code is not complete or a character is wrong".into())
+    })?;
+    Ok(code)
 }

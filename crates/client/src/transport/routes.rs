@@ -1,5 +1,6 @@
 use obhut_format::act::ActRequest;
 use obhut_format::card::VaultCard;
+use obhut_format::gate_link::CodedEnrolment;
 use obhut_format::mutation::{Committed, Mutation};
 use obhut_format::reading::{AccessLogAnswer, OwnKeys, RecordsPage};
 use obhut_format::release::{ReleaseAnswer, ReleasedCase, SignedDepositKey, SignedDepositReceipt};
@@ -94,6 +95,8 @@ pub struct AboutVault {
     pub access_key: [u8; 32],
     /// Gatekeeper's key.
     pub gate_key: [u8; 32],
+    /// Whether the server says that another operator runs the gatekeeper.
+    pub gate_elsewhere: bool,
     /// The server's clock, microseconds UTC.
     pub server_time_us: u64,
 }
@@ -107,6 +110,8 @@ struct AboutAnswer {
     records_key: String,
     access_key: String,
     gate_key: String,
+    #[serde(default)]
+    gate_elsewhere: bool,
     server_time_us: u64,
 }
 
@@ -148,6 +153,7 @@ impl Endpoint {
             records_key: array_from_b64(&answer.records_key)?,
             access_key: array_from_b64(&answer.access_key)?,
             gate_key: array_from_b64(&answer.gate_key)?,
+            gate_elsewhere: answer.gate_elsewhere,
             server_time_us: answer.server_time_us,
         })
     }
@@ -216,6 +222,19 @@ impl Endpoint {
     /// The gatekeeper's deposit key in force; the caller checks its signature.
     pub async fn deposit_key(&self) -> Result<SignedDepositKey, ClientError> {
         self.find_b64("/deposit-key", "key").await
+    }
+
+    /// Makes the vault known to another operator's gatekeeper; its key.
+    pub async fn enrol_at_gate(&self, coded: &CodedEnrolment) -> Result<[u8; 32], ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            gate_key: String,
+        }
+        let body = json!({"enrolment": to_b64(coded)});
+        let answer: Answer = self
+            .post("/gate-enrolments", &body, Retry::Idempotent)
+            .await?;
+        array_from_b64(&answer.gate_key)
     }
 
     /// Deposits shares; an identical repeat gets the same receipt.

@@ -33,6 +33,8 @@ macro_rules! refusals {
 refusals! {
     /// The role is not held (any more), or not in that unit.
     AppointmentUnknown = "appointment-unknown", "the appointment does not exist or has ended";
+    /// The card claims more than its policy holds.
+    AssuranceClaimed = "assurance-claimed", "the card claims a higher assurance than its cosigners and quorum bear";
     /// Other records came between a batch and its documents.
     BatchIncomplete = "batch-incomplete", "the documents of the batch before are not complete";
     /// A document that is not the next one of the batch before it.

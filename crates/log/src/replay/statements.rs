@@ -86,6 +86,9 @@ impl Directory {
         }
         obhut_suite::KeyBundle::parse(card.root.as_bytes()).map_err(|_| ReplayError::KeyRefused)?;
         quorum(card, &card.records_origin(), &card.records_key)?;
+        if card.assurance > card.supported_assurance() {
+            return Err(ReplayError::AssuranceClaimed);
+        }
         self.card = Some(Arc::new(card.clone()));
         Ok(())
     }

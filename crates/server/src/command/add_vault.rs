@@ -1,6 +1,5 @@
 //! `obhut-server vault add`, and the part of `init` that makes the first vault.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -13,8 +12,9 @@ use obhut_store::NewVault;
 
 use crate::ServerError;
 use crate::clock::now_us;
+use crate::config::{Config, GatePlace};
 use crate::data::Data;
-use crate::keys::LogKeys;
+use crate::keys::{LogKeys, load_or_create_link_key};
 use crate::randomness::random_bytes;
 
 /// Adds a vault to an initialised data folder.
@@ -26,9 +26,9 @@ pub async fn add_vault(
     check_texts(name, origin.as_deref())?;
     let open = Data::open(data).await?;
     let made = make_vault(&open, name, origin).await?;
-    let listen = open.config.listen;
+    let text = announce(data, name, &made, &open.config)?;
     open.close().await;
-    Ok(announce(data, name, &made, listen))
+    Ok(text)
 }
 
 /// A vault that waits for its founding.
@@ -103,27 +103,58 @@ pub(super) fn check_texts(name: &str, origin: Option<&str>) -> Result<(), Server
 }
 
 /// What the operator reads.
-pub(super) fn announce(data: &Path, name: &str, made: &Made, listen: SocketAddr) -> String {
-    let mut text = String::new();
-    let data = data.display();
-    let code = made.code.to_text();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
+pub(super) fn announce(
+    data: &Path,
+    name: &str,
+    made: &Made,
+    config: &Config,
+) -> Result<String, ServerError> {
+    let (steps, end) = match config.gate.place()? {
+        GatePlace::InProcess { .. } => (found_here(data, config.listen), STORAGE_KEY.to_owned()),
+        GatePlace::Elsewhere { .. } => {
+            let own = load_or_create_link_key(data)?.public().to_string();
+            (found_elsewhere(data, config.listen, &own), String::new())
+        }
+    };
+    Ok(format!(
         "The vault of {name} is made and waits for its founding.\n\n  \
            Vault            {vault}\n  \
            Log origin       {origin}\n  \
            Bootstrap code   {code}\n\n\
-         Next:\n  \
+         Next:\n{steps}{end}",
+        vault = made.vault,
+        origin = made.origin,
+        code = made.code.to_text(),
+    ))
+}
+
+const STORAGE_KEY: &str = "
+The gatekeeper's storage key lies outside the data folder. Back it up, apart from the data:
+without it no document can be opened; with both in one place the gatekeeper guards nothing.
+";
+
+fn found_here(data: &Path, listen: SocketAddr) -> String {
+    format!(
+        "  \
            1. Start the server:       obhut-server serve --data {data}\n  \
            2. Hand the code to the first registrar, not by e-mail. It works once and is shown only now.\n     \
               It proves the registrar to the server, and the server's keys to the registrar.\n  \
            3. The registrar founds:   obhut found http://{listen} --agency NAME --registrar NAME\n     \
-              The agency root is made on the registrar's machine; this server never holds it.\n\n\
-         The gatekeeper's storage key lies outside the data folder. Back it up, apart from the data:\n\
-         without it no document can be opened; with both in one place the gatekeeper guards nothing.\n",
-        vault = made.vault,
-        origin = made.origin,
-    );
-    text
+              The agency root is made on the registrar's machine; this server never holds it.\n",
+        data = data.display(),
+    )
+}
+
+fn found_elsewhere(data: &Path, listen: SocketAddr, own: &str) -> String {
+    format!(
+        "  \
+           1. Start the server:       obhut-server serve --data {data}\n  \
+           2. Tell this server's fingerprint to the gatekeeper's operator, by telephone or on paper:\n     \
+              {own}\n     \
+              That operator runs `obhut-gate enrol --server FINGERPRINT` and hands the first registrar a code.\n  \
+           3. Hand your bootstrap code to the first registrar, not by e-mail. It works once and is shown only now.\n  \
+           4. The registrar founds:   obhut found http://{listen} --gate-code FILE --agency NAME --registrar NAME\n     \
+              The agency root is made on the registrar's machine; neither operator ever holds it.\n",
+        data = data.display(),
+    )
 }

@@ -7,7 +7,7 @@ use obhut_store::Store;
 use super::add_vault::{announce, check_texts, make_vault};
 use crate::ServerError;
 use crate::args::InitArgs;
-use crate::config::{CONFIG_FILE, Config};
+use crate::config::{CONFIG_FILE, Config, GateConfig};
 use crate::data::Data;
 use crate::database::Target;
 use crate::keys::{create_file, make_folder};
@@ -18,13 +18,7 @@ pub async fn init(args: InitArgs) -> Result<String, ServerError> {
     let data = &args.data;
     refuse_used(data)?;
     check_texts(&args.name, args.origin.as_deref())?;
-    let keys = match args.gate_keys {
-        Some(keys) => {
-            std::path::absolute(&keys).map_err(|error| ServerError::file(&keys, error))?
-        }
-        None => default_gate_keys(data)?,
-    };
-    let mut config = Config::new(args.listen, keys);
+    let mut config = Config::new(args.listen, gate_of(&args)?);
     config.database.url = args.database.as_deref().map(Target::new);
     if config
         .database
@@ -47,9 +41,20 @@ pub async fn init(args: InitArgs) -> Result<String, ServerError> {
     create_file(&data.join(CONFIG_FILE), config.explained().as_bytes())?;
     let open = Data::open_with(data, config).await?;
     let made = make_vault(&open, &args.name, args.origin).await?;
-    let listen = open.config.listen;
+    let text = announce(data, &args.name, &made, &open.config)?;
     open.close().await;
-    Ok(announce(data, &args.name, &made, listen))
+    Ok(text)
+}
+
+fn gate_of(args: &InitArgs) -> Result<GateConfig, ServerError> {
+    if let (Some(url), Some(fingerprint)) = (&args.gate, &args.gate_fingerprint) {
+        return Ok(GateConfig::elsewhere(url.clone(), fingerprint.clone()));
+    }
+    let keys = match &args.gate_keys {
+        Some(keys) => std::path::absolute(keys).map_err(|error| ServerError::file(keys, error))?,
+        None => default_gate_keys(&args.data)?,
+    };
+    Ok(GateConfig::in_process(keys))
 }
 
 /// A database elsewhere is tried before anything is made here, and must not hold vaults.

@@ -2,10 +2,14 @@
 
 mod add_vault;
 mod check_config;
+mod fingerprint;
 mod init;
+mod log_keys;
 mod serve;
 
 pub use add_vault::add_vault;
 pub use check_config::check_config;
+pub use fingerprint::fingerprint;
 pub use init::init;
+pub use log_keys::log_keys;
 pub use serve::serve;

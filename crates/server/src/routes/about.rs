@@ -29,6 +29,8 @@ pub(super) struct AboutVault {
     pub access_key: B64,
     /// Ed25519 key of the gatekeeper.
     pub gate_key: B64,
+    /// Whether the server says that another operator runs the gatekeeper.
+    pub gate_elsewhere: bool,
     /// The server's clock, microseconds UTC.
     pub server_time_us: u64,
 }
@@ -50,6 +52,7 @@ pub(super) async fn show_vault(
         records_key: B64(row.records_key.to_vec()),
         access_key: B64(row.access_key.to_vec()),
         gate_key: B64(row.gate_key.to_vec()),
+        gate_elsewhere: app.gatekeeper().is_elsewhere(),
         server_time_us: now_us(),
     }))
 }

@@ -12,8 +12,9 @@ pub(super) async fn live() -> &'static str {
 }
 
 /// The server takes work: every vault's sequencer runs, every founded vault's log has a quorum, and it is not stopping.
+/// The text says when another operator's gatekeeper cannot be reached.
 #[utoipa::path(get, path = "/readyz", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+pub(super) async fn ready(State(app): State<App>) -> Result<String, Problem> {
     if app.stopping().is_cancelled() {
         return Err(Kind::Unavailable.into());
     }
@@ -24,5 +25,11 @@ pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Proble
     if !app.tenants().all(works) {
         return Err(Kind::Unconfirmed.into());
     }
-    Ok("ready\n")
+    Ok(match app.gatekeeper().trouble() {
+        None => "ready\n".to_owned(),
+        Some(why) => format!(
+            "ready, but the gatekeeper cannot be reached: {why}\n\
+            Releases and deposits wait; what needs neither goes on unconfirmed.\n"
+        ),
+    })
 }

@@ -14,6 +14,7 @@ mod describe;
 mod documents;
 mod founding;
 mod front;
+mod gate_enrolments;
 mod grant_revocations;
 mod grants;
 mod health;
@@ -69,6 +70,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(vaults::list_vaults))
         .routes(routes!(about::show_vault))
         .routes(routes!(founding::found))
+        .routes(routes!(gate_enrolments::enrol_at_gate))
         .routes(routes!(challenges::make_challenge))
         .routes(routes!(sessions::log_in))
         .routes(routes!(log_out::log_out))

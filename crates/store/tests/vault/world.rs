@@ -53,6 +53,7 @@ pub(crate) fn parts(folder: &Path, gate: &Arc<Gate>, clock: &Arc<AtomicU64>, n: 
     VaultParts {
         records: NoteKey::from_seed(&Secret::new([n; 32])),
         access: NoteKey::from_seed(&Secret::new([n + 100; 32])),
+        witnesses: Vec::new(),
         notary: Notary::new(move |request| {
             let gate = Arc::clone(&asked);
             async move { Some(gate.handle(&request).await) }

@@ -1,0 +1,42 @@
+//! `obhut-server log-keys`.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use obhut_log::{LogError, NoteKeyType, VerifierKey};
+use obhut_store::{StoreError, VaultRow};
+use obhut_suite::NotePublic;
+
+use crate::ServerError;
+use crate::data::Data;
+
+/// The keys of every vault's logs, as a witness's operator needs them.
+pub async fn log_keys(data: &Path) -> Result<String, ServerError> {
+    let open = Data::open(data).await?;
+    let rows = open.store.vaults().await;
+    open.close().await;
+    let mut text = String::new();
+    for row in rows? {
+        let records = verifier_key(row.records_origin(), &row.records_key);
+        let access = verifier_key(format!("{}/access", row.origin), &row.access_key);
+        let (records, access) = (
+            records.map_err(StoreError::from)?,
+            access.map_err(StoreError::from)?,
+        );
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", trust_line(&row, &records, &access));
+    }
+    Ok(text)
+}
+
+fn trust_line(row: &VaultRow, records: &VerifierKey, access: &VerifierKey) -> String {
+    format!(
+        "# {}\nobhut-gate witness trust --data DIR '{records}' --below '{access}'",
+        row.vault
+    )
+}
+
+fn verifier_key(name: String, key: &[u8; 32]) -> Result<VerifierKey, LogError> {
+    let public = NotePublic::parse(key).map_err(|_| LogError::Malformed)?;
+    VerifierKey::new(name, NoteKeyType::Log, public)
+}
