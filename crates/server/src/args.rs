@@ -39,7 +39,7 @@ pub enum Command {
         #[arg(long)]
         data: PathBuf,
     },
-    /// Print the keys of all vaults' logs, for the operator of a witness. The server must be stopped.
+    /// Print the keys of all vaults' logs, for the operator of a witness. The server may be running.
     LogKeys {
         /// The data folder.
         #[arg(long)]

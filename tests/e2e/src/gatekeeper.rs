@@ -71,25 +71,10 @@ impl Gatekeeper {
 
     /// Starts it and waits for the line that says where it listens.
     pub fn serve(&mut self, listen: &str) {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("gate.log"))
-            .unwrap();
-        let mut command = Command::new(binary("obhut-gate"));
-        command
-            .args(["serve", "--listen", listen, "--data"])
-            .arg(self.data())
-            .stdin(Stdio::null());
-        let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let start = line.find("https://")?;
-            line.get(start..).map(|url| url.trim_end().to_owned())
-        });
-        std::thread::spawn(move || lines.for_each(drop));
+        let log = self.folder.path().join("gate.log");
+        let (process, url) = spawn(&["serve"], &self.data(), listen, &log);
         self.process = Some(process);
-        self.url = url.expect("the gatekeeper said where it listens; see gate.log");
+        self.url = url;
     }
 
     /// Kills it without warning.
@@ -112,6 +97,111 @@ impl Drop for Gatekeeper {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A witness elsewhere. Killed when dropped.
+pub struct Witness {
+    folder: TempDir,
+    process: Option<Child>,
+    /// Its submission prefix.
+    pub url: String,
+    /// Its verifier key.
+    pub key: String,
+}
+
+impl Witness {
+    /// Makes one and starts it.
+    pub fn start(name: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("obhut-e2e-witness-")
+            .tempdir()
+            .unwrap();
+        let mut witness = Self {
+            folder,
+            process: None,
+            url: String::new(),
+            key: String::new(),
+        };
+        let made = witness.command("init", &["--name", name]).ok();
+        let key = made.split_whitespace().find(|word| word.starts_with(name));
+        witness.key = key.unwrap_or_else(|| panic!("no key in {made}")).to_owned();
+        witness.serve("127.0.0.1:0");
+        witness
+    }
+
+    /// Runs `obhut-gate witness COMMAND --data … MORE` to its end.
+    pub fn command(&self, command: &str, more: &[&str]) -> Run {
+        let mut witness = Command::new(binary("obhut-gate"));
+        witness
+            .args(["witness", command, "--data"])
+            .arg(self.data())
+            .args(more);
+        run(&mut witness)
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("witness")
+    }
+
+    /// Lets it cosign the logs of what `obhut-server log-keys` printed.
+    pub fn trust(&self, log_keys: &str) {
+        let keys: Vec<&str> = log_keys.split('\'').skip(1).step_by(2).collect();
+        let [records, access] = keys.as_slice() else {
+            panic!("no keys in {log_keys}");
+        };
+        let _ = self.command("trust", &[records, "--below", access]).ok();
+    }
+
+    fn serve(&mut self, listen: &str) {
+        let log = self.folder.path().join("witness.log");
+        let (process, url) = spawn(&["witness", "serve"], &self.data(), listen, &log);
+        self.process = Some(process);
+        self.url = url;
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Starts it again where it was.
+    pub fn restart(&mut self) {
+        self.kill();
+        let listen = self.url.trim_start_matches("http://").to_owned();
+        self.serve(&listen);
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts `obhut-gate COMMAND --data …`; the process and the address it printed.
+fn spawn(command: &[&str], data: &Path, listen: &str, log: &Path) -> (Child, String) {
+    let log = std::fs::File::options().create(true).append(true).open(log);
+    let mut gate = Command::new(binary("obhut-gate"));
+    gate.args(command)
+        .args(["--listen", listen, "--data"])
+        .arg(data)
+        .stdin(Stdio::null());
+    let mut process = gate
+        .stdout(Stdio::piped())
+        .stderr(log.unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let start = line.find("http")?;
+        line.get(start..).map(|url| url.trim_end().to_owned())
+    });
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, url.expect("it said where it listens; see its log"))
 }
 
 /// The fingerprint in what a program printed.

@@ -19,7 +19,7 @@ pub use agency::{
     Agency, CLASS, REASON, copy_folder, files_below, letter_code, random_bytes, text,
 };
 pub use databases::Databases;
-pub use gatekeeper::{Gatekeeper, fingerprint};
+pub use gatekeeper::{Gatekeeper, Witness, fingerprint};
 pub use lying::{LyingProxy, Seen};
 pub use machine::{SmallDisk, shift_clock};
 pub use stack::{Run, Stack, run};

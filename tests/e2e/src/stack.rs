@@ -166,6 +166,21 @@ impl Stack {
         self.server.as_ref().unwrap().id()
     }
 
+    /// Adds lines to the server's configuration and starts it again with them.
+    pub fn configure(&mut self, lines: &str) {
+        let path = self.data.join("obhut.toml");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str(lines);
+        std::fs::write(path, text).unwrap();
+        self.kill_and_restart();
+    }
+
+    /// Runs `obhut-server COMMAND --data …` to its end.
+    pub fn server_command(&self, command: &str) -> Run {
+        let mut server = Command::new(binary("obhut-server"));
+        run(server.arg(command).arg("--data").arg(&self.data))
+    }
+
     /// Starts the server and waits for the line that says where it listens.
     pub fn serve(&mut self, listen: &str) {
         let log = std::fs::File::options()

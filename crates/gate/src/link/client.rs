@@ -157,25 +157,16 @@ fn name_failure(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// The TLS library's error may lie inside an error of the operating system's kind.
+/// The TLS library's error may lie inside errors of the operating system's kind, which show only what is behind it.
 fn has_cause<T: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
-        let inner = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if cause.is::<T>()
-            || inner.is_some_and(|inner| inner.is::<T>() || has_cause_dyn::<T>(inner))
-        {
+        let wrapped = cause.downcast_ref::<std::io::Error>();
+        let inner = wrapped.and_then(std::io::Error::get_ref);
+        if cause.is::<T>() || inner.is_some_and(|inner| has_cause::<T>(inner)) {
             return true;
         }
         next = cause.source();
     }
     false
-}
-
-fn has_cause_dyn<T: std::error::Error + 'static>(
-    error: &(dyn std::error::Error + Send + Sync + 'static),
-) -> bool {
-    error.source().is_some_and(|source| has_cause::<T>(source))
 }

@@ -4,17 +4,17 @@ use std::fmt::Write;
 use std::path::Path;
 
 use obhut_log::{LogError, NoteKeyType, VerifierKey};
-use obhut_store::{StoreError, VaultRow};
+use obhut_store::{Store, StoreError, VaultRow};
 use obhut_suite::NotePublic;
 
 use crate::ServerError;
-use crate::data::Data;
+use crate::config::Config;
 
-/// The keys of every vault's logs, as a witness's operator needs them.
+/// The keys of every vault's logs, as a witness's operator needs them. The server may be running.
 pub async fn log_keys(data: &Path) -> Result<String, ServerError> {
-    let open = Data::open(data).await?;
-    let rows = open.store.vaults().await;
-    open.close().await;
+    let db = Config::load(data)?.database.open(data).await?;
+    let rows = Store::open(db.clone()).await?.vaults().await;
+    db.close().await;
     let mut text = String::new();
     for row in rows? {
         let records = verifier_key(row.records_origin(), &row.records_key);
