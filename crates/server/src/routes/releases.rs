@@ -1,11 +1,13 @@
 //! `POST …/releases`: from a signed act to shares. The entry stands in the log before anything is released.
 
+use axum::extract::State;
 use obhut_format::entry::Outcome;
 use obhut_model::Caller;
 use obhut_store::{StoreError, Vault};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::{B64, Json, Problem, refused};
 
 /// A signed act that asks for shares.
@@ -27,6 +29,7 @@ pub(super) struct ReleaseResponse {
 #[utoipa::path(post, path = "/v1/vaults/{vault}/releases", params(("vault" = String, Path)), request_body = ReleaseRequest,
     responses((status = 200, body = ReleaseResponse)))]
 pub(super) async fn release(
+    State(app): State<App>,
     vault: Vault,
     caller: Caller,
     Json(body): Json<ReleaseRequest>,
@@ -45,6 +48,14 @@ pub(super) async fn release(
         Err(_) => Outcome::Failed,
     });
     Ok(Json(ReleaseResponse {
-        answer: B64::of(&released?),
+        answer: B64::of(&released.map_err(|error| name_cause(&app, error))?),
     }))
+}
+
+/// Where the quorum is missing because the gatekeeper is away, that is what the caller should know.
+fn name_cause(app: &App, error: StoreError) -> StoreError {
+    match error {
+        StoreError::NoQuorum if app.gatekeeper().trouble().is_some() => StoreError::GateUnavailable,
+        error => error,
+    }
 }
