@@ -48,6 +48,7 @@ impl Log {
             records_key: *log_key.public().as_bytes(),
             access_key: *note_key().public().as_bytes(),
             gate_key: *gate_key.public().as_bytes(),
+            gate_elsewhere: false,
             server_time_us: now_us(),
         };
         let code = obhut_format::bootstrap::BootstrapCode::new([0; 16], &[0; 32]);
@@ -57,8 +58,11 @@ impl Log {
             agency: "Test Agency",
             registrar: "Test Person 1",
             root_file: folder,
+            gate_code: None,
+            witnesses: &[],
+            quorum: None,
         };
-        let card = make_card(&founding, &about, &root);
+        let card = make_card(&founding, &about, &root).unwrap();
         let origin = card.records_origin();
         let signer = |name: &str, kind, key| NoteSigner::new(name, kind, key).unwrap();
         let mut log = Self {

@@ -116,7 +116,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
 }
 
 fn read_gate_code(file: &Path) -> Result<EnrolmentCode, Stop> {
-    let text = String::from_utf8_lossy(&read_input(file)?).into_owned();
+    let text = String::from_utf8_lossy(&read_input(file, "the enrolment code")?).into_owned();
     let code = parse_enrolment_code(&text).map_err(|_| {
         ClientError::Usage("the enrolment code is not complete or a character is wrong".into())
     })?;
