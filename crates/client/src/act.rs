@@ -83,13 +83,34 @@ impl ActDraft {
     }
 }
 
-/// A reason from what the user said; where nothing was said the act's own name stands as the purpose and
-/// nothing is invented as its legal basis.
+/// A reason from what the user said; where nothing was said the act itself stands as the purpose, in words for the
+/// persons it is about, and nothing is invented as its legal basis.
 pub fn stated_reason(kind: ActKind, purpose: Option<&str>, legal_basis: Option<&str>) -> Reason {
     Reason {
-        purpose: purpose.unwrap_or(kind.as_str()).to_owned(),
+        purpose: purpose.unwrap_or(plain_purpose(kind)).to_owned(),
         legal_basis: legal_basis.unwrap_or("not stated").to_owned(),
         justification: None,
+    }
+}
+
+fn plain_purpose(kind: ActKind) -> &'static str {
+    match kind {
+        ActKind::ListCases => "looking through the case files of the unit",
+        ActKind::FindCase => "finding a case file",
+        ActKind::ListDocuments => "looking through the documents of a case file",
+        ActKind::OpenDocument => "reading documents",
+        ActKind::ExportCase => "writing the documents of a case file to a folder",
+        ActKind::FileDocuments => "filing documents",
+        ActKind::CreateCase => "creating a case file",
+        ActKind::ChangeCase => "keeping a case file in order",
+        ActKind::EnrolPerson => "enrolling or inviting a person",
+        ActKind::ManageIdentity => "managing one's own keys and devices",
+        ActKind::Appoint => "managing the offices of the agency",
+        ActKind::ManageUnit => "managing the members of a unit",
+        ActKind::Grant => "giving somebody access to documents",
+        ActKind::RevokeGrant => "taking back access to documents",
+        ActKind::ReadLog => "reading the access log",
+        ActKind::Recover => "managing the recovery of the agency's keys",
     }
 }
 

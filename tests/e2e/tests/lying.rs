@@ -109,7 +109,7 @@ impl Scene {
         let path = letter.to_str().unwrap();
         let (document, citizen) = (&self.documents[0], &self.agency.citizen);
         let issue = ["issue", document, "--to", citizen, "--letter", path];
-        let _ = stack.obhut("cw1", &issue).ok();
+        let _ = stack.reading("cw1", &issue).ok();
         let code = letter_code(&fs::read_to_string(&letter).unwrap());
         let code = stack.write("code", code.as_bytes());
         let activate = ["activate", code.to_str().unwrap()];

@@ -28,6 +28,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) objects: Vec<ObjectRef>,
     pub(crate) persons: Vec<PersonId>,
     pub(crate) mutation: Option<&'a [u8]>,
+    pub(crate) reason: Reason,
 }
 
 impl Asked<'_> {
@@ -40,6 +41,7 @@ impl Asked<'_> {
             objects: vec![],
             persons: vec![],
             mutation: None,
+            reason: reason(),
         }
     }
 }
@@ -73,7 +75,7 @@ impl World {
             case: asked.case,
             objects_root: objects_root(&asked.objects),
             object_count: asked.objects.len() as u64,
-            reason_commitment: reason_commitment(&reason(), &reason_salt),
+            reason_commitment: reason_commitment(&asked.reason, &reason_salt),
             epk_hash: epk.as_ref().map_or([0; 32], |epk| sha256(&[&epk.0])),
             nonce: self.id(),
             time_us: self.now(),
@@ -93,7 +95,7 @@ impl World {
                 signature,
             },
             objects: asked.objects,
-            reason: reason(),
+            reason: asked.reason,
             reason_salt,
             epk,
         };

@@ -1,14 +1,14 @@
 //! Members with a modified client, and what the vault makes of them.
 
 use obhut_format::Cbor;
-use obhut_format::act::ActKind;
+use obhut_format::act::{ActKind, Reason};
 use obhut_format::card::VaultCard;
 use obhut_format::mutation::Mutation;
 use obhut_format::statement::{Event, Role, ShardOpened};
 use obhut_sql::testing::TestDb;
-use obhut_store::{StoreError, Vault};
+use obhut_store::{ActError, StoreError, Vault};
 
-use crate::acts::Asked;
+use crate::acts::{Asked, reason};
 use crate::filing::PERSON_ENTRY;
 use crate::on_both_engines;
 use crate::people::TestPerson;
@@ -18,7 +18,34 @@ on_both_engines!(
     an_enrolment_with_another_label_secret_than_the_deposited_one_is_not_committed,
     a_founding_with_another_origin_or_other_keys_is_refused,
     f15_a_founding_opens_no_shard_outside_its_own_folder,
+    an_act_without_a_reason_that_says_something_is_not_accepted,
 );
+
+async fn an_act_without_a_reason_that_says_something_is_not_accepted(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let caseworker = world.activated(false).await;
+    let unit = world.unit_with(&caseworker).await;
+    let caller = world.caller(&caseworker).unwrap();
+    let said = reason();
+    for (purpose, legal_basis, accepted) in [
+        (said.purpose.as_str(), said.legal_basis.as_str(), true),
+        ("", said.legal_basis.as_str(), false),
+        (said.purpose.as_str(), " \t\n", false),
+    ] {
+        let asked = Asked {
+            reason: Reason {
+                purpose: purpose.to_owned(),
+                legal_basis: legal_basis.to_owned(),
+                justification: None,
+            },
+            ..Asked::new(ActKind::ListCases, Role::CaseWorker, Some(unit))
+        };
+        let (request, _) = world.act(&caseworker, asked);
+        let verified = world.vault.verify_act(&caller, request);
+        let expected = (!accepted).then_some(ActError::Reason);
+        assert_eq!(verified.err(), expected, "{purpose:?} {legal_basis:?}");
+    }
+}
 
 async fn an_enrolment_with_another_label_secret_than_the_deposited_one_is_not_committed(
     test: &TestDb,

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use obhut_client::assurance::{assurance_sentence, may_claim_complete};
 use obhut_client::clock::utc_text;
-use obhut_client::{ActKind, Decision, Outcome, OwnEntry, OwnLog, SubjectEntry, UnitId};
+use obhut_client::{ActKind, Decision, Outcome, OwnEntry, OwnLog, Role, SubjectEntry, UnitId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::output::Report;
+use crate::output::{Report, shown};
 use crate::stop::Stop;
 
 /// Show who has looked at your data: when, in which role, why, and how it ended
@@ -134,7 +134,7 @@ impl Mine {
     }
 
     fn who(&self, view: &SubjectEntry) -> String {
-        let role = view.a1.role.as_str();
+        let role = role_words(view);
         match view.a1.unit {
             None => role.to_owned(),
             Some(unit) => match self.units.get(&unit) {
@@ -142,6 +142,21 @@ impl Mine {
                 None => format!("{role}, {unit}"),
             },
         }
+    }
+}
+
+/// In which role, as people say it.
+fn role_words(view: &SubjectEntry) -> &'static str {
+    match view.a1.role {
+        // Nobody reads this log in this role but the person it is about.
+        Role::Citizen if view.a1.kind == ActKind::ReadLog => "you yourself",
+        Role::Citizen => "a person the documents are about, in their own matter",
+        Role::CaseWorker => "a caseworker",
+        Role::Registrar => "a registrar",
+        Role::Dpo => "the data protection officer",
+        Role::RecordsManager => "a records manager",
+        Role::Approver => "an approver",
+        Role::Root => "the root of the agency",
     }
 }
 
@@ -231,13 +246,6 @@ fn outcome(view: &SubjectEntry, outcome: Option<Outcome>) -> &'static str {
         (Decision::Allowed, Some(Outcome::Aborted)) => "broken off",
         (Decision::Allowed, None) => "requested; how it ended is not recorded yet",
     }
-}
-
-/// Escaped: a text of somebody else must not write to the terminal.
-fn shown(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect()
 }
 
 pub(crate) async fn run(context: &Context<'_>, _args: Args) -> Result<(), Stop> {

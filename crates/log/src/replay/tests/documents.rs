@@ -526,7 +526,7 @@ fn issued() -> (World, Actor, Actor) {
 }
 
 #[test]
-fn a_direct_grant_is_live_until_revoked_ended_or_superseded() {
+fn b04_a_direct_grant_is_void_once_it_was_revoked_or_has_ended() {
     let (mut world, worker, citizen) = issued();
     let mut grant = document_grant(&worker, 9, citizen.kid());
     grant.case = OWN;
