@@ -108,6 +108,7 @@ impl Vault {
             let quorum = self.directory().access_quorum(&answer.origin)?;
             let known = seen.get(&answer.origin).copied();
             let read = reader.read(answer, &quorum, known)?;
+            self.keep_access_head(&answer.checkpoint.parse()?).await?;
             if answer.origin == act.shard {
                 read.require_reading(&request.reason_salt)?;
             }
@@ -142,15 +143,21 @@ impl Vault {
 
     /// λ as sealed to this person; it must be the one the records log commits to.
     fn own_lambda(&self, keys: &OwnKeys) -> Result<Lambda, ClientError> {
-        let missing =
-            || ClientError::integrity("the vault keeps back the key of your entries in the log");
-        let known = self.directory().person(self.person()).ok_or_else(missing)?;
+        self.find_own_lambda(keys)?.ok_or_else(|| {
+            ClientError::integrity("the vault keeps back the key of your entries in the log")
+        })
+    }
+
+    pub(crate) fn find_own_lambda(&self, keys: &OwnKeys) -> Result<Option<Lambda>, ClientError> {
         let identity = &self.unlocked().identity;
         let mut wraps = keys.lambda_wraps.iter();
-        let wrap = wraps
-            .find(|wrap| wrap.person == self.person() && wrap.recipient == identity.kid())
-            .ok_or_else(missing)?;
-        Ok(unwrap_lambda(wrap, &known.lambda_hash, identity)?)
+        let wrap =
+            wraps.find(|wrap| wrap.person == self.person() && wrap.recipient == identity.kid());
+        let known = self.directory().person(self.person());
+        let (Some(wrap), Some(known)) = (wrap, known) else {
+            return Ok(None);
+        };
+        Ok(Some(unwrap_lambda(wrap, &known.lambda_hash, identity)?))
     }
 
     fn load_seen(&self) -> Result<BTreeMap<String, ChainHead>, ClientError> {

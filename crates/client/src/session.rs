@@ -17,7 +17,7 @@ use crate::vault::Vault;
 use crate::whole_file::{Existing, WholeFile};
 
 /// Clocks may differ by this much, in seconds: half of an act's life.
-const CLOCK_TOLERANCE_S: u64 = 60;
+pub(crate) const CLOCK_TOLERANCE_S: u64 = 60;
 /// A stored token is not used in the last moments of its life.
 const SPARE_US: u64 = 30 * 1_000_000;
 
@@ -152,7 +152,7 @@ mod tests {
         let endpoint = serve(move |_, _| {
             let here_s = i64::try_from(now_us() / 1_000_000).unwrap();
             let key = "A".repeat(43);
-            ok(&format!(
+            ok(format!(
                 r#"{{"vault":"vault_aeaqcaibaeaqcaibaeaqcaibae","name":"","origin":"o","founded":false,"records_key":"{key}","access_key":"{key}","gate_key":"{key}","server_time_us":{}}}"#,
                 (here_s + vault_ahead_s) * 1_000_000
             ))

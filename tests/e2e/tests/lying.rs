@@ -534,6 +534,28 @@ fn e06_refuses_a_release_without_proof_of_its_entry() {
 }
 
 #[test]
+fn e07_f15_refuses_the_head_of_another_access_log_than_the_one_in_use() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    assert_eq!(
+        stack.content("cw1", &scene.documents[0]),
+        scene.contents[0],
+        "what proved it is kept"
+    );
+    let said = scene.refuses(&["case", "list"], |seen| {
+        let fits = seen.is(&Method::GET, "/checkpoints/access");
+        if fits {
+            let text = String::from_utf8(seen.body.clone()).unwrap();
+            let (origin, rest) = text.split_once('\n').unwrap();
+            seen.body = format!("{origin}x\n{rest}").into_bytes();
+        }
+        fits
+    });
+    assert!(said.contains("another access log"), "{said}");
+    let _ = stack.obhut("cw1", &["case", "list"]).ok();
+}
+
+#[test]
 fn e07_alarms_when_the_newest_entries_about_oneself_are_kept_back() {
     let scene = Scene::open();
     scene.activate_citizen();

@@ -341,6 +341,12 @@ impl Endpoint {
             .await
     }
 
+    /// The cosigned checkpoint published last for a shard of the access log, in use or not.
+    pub async fn shard_checkpoint(&self, origin: &str) -> Result<String, ClientError> {
+        self.text(self.root_request(&format!("/tiles/{origin}/checkpoint")))
+            .await
+    }
+
     /// A tile of a log with this origin.
     pub async fn tile(&self, origin: &str, tile: TilePath) -> Result<Vec<u8>, ClientError> {
         let request = self.root_request(&format!("/tiles/{origin}/{tile}"));

@@ -7,7 +7,9 @@ use tokio::net::TcpListener;
 use super::Endpoint;
 
 /// Answers the n-th connection's request (in lower case) with what `answer` makes of it, then closes it.
-pub(crate) async fn serve(answer: impl Fn(usize, &str) -> String + Send + 'static) -> Endpoint {
+pub(crate) async fn serve<A: Into<Vec<u8>>>(
+    answer: impl Fn(usize, &str) -> A + Send + 'static,
+) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -16,17 +18,19 @@ pub(crate) async fn serve(answer: impl Fn(usize, &str) -> String + Send + 'stati
             let mut request = vec![0; 8_192];
             let len = connection.read(&mut request).await.unwrap();
             let request = String::from_utf8_lossy(&request[..len]).to_ascii_lowercase();
-            let answer = answer(number, &request);
-            let _ = connection.write_all(answer.as_bytes()).await;
+            let answer: Vec<u8> = answer(number, &request).into();
+            let _ = connection.write_all(&answer).await;
         }
     });
     Endpoint::new(&url, VaultId([1; 16])).unwrap()
 }
 
 /// A whole answer of status 200.
-pub(crate) fn ok(body: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
-    )
+    );
+    [head.as_bytes(), body].concat()
 }
