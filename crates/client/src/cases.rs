@@ -67,6 +67,8 @@ impl Vault {
         unit: UnitId,
         new: &[NewCase],
     ) -> Result<Vec<CaseFileKey>, ClientError> {
+        self.refresh().await?;
+        self.require_no_former_member(unit)?;
         let register = self.load_register_key(unit).await?;
         let (mut mutation, mut shares, mut keys) =
             (Mutation::of(Vec::new()), Vec::new(), Vec::new());
@@ -131,11 +133,14 @@ impl Vault {
     }
 
     /// Makes sure that the case's key is granted to the unit's epoch in force; writers refuse any other. After a
-    /// member left this gives the case a new key.
+    /// member left this gives the case a new key; while somebody who left still holds the unit's it fails.
     pub async fn renew_case_key(&mut self, case: CaseId) -> Result<(), ClientError> {
         let found = self.case(case)?;
         let (unit, epoch) = (found.unit, found.epoch());
         let unit_epoch = found.current_key().map(|key| key.unit_epoch);
+        if found.kind == CaseKind::Agency {
+            self.require_no_former_member(unit)?;
+        }
         if found.kind == CaseKind::Own || unit_epoch == Some(self.unit_epoch(unit)?) {
             return Ok(());
         }

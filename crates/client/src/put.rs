@@ -127,6 +127,7 @@ pub struct Stored {
 impl Vault {
     /// Prepares to file in a case: checks that it is open, renews its key where a member left, opens it.
     pub async fn begin_filing(&mut self, case: CaseId) -> Result<Filing, ClientError> {
+        self.refresh().await?;
         if self.case(case)?.is_closed() {
             return Err(ClientError::Refused(
                 "the case file is closed; open it again first (`obhut case reopen`)".into(),

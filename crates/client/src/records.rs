@@ -91,6 +91,13 @@ impl Records {
         self.head.as_ref()
     }
 
+    /// Whether the last head is of less than [`MAX_AGE_S`] ago.
+    pub(crate) fn is_fresh(&self, now_s: u64) -> bool {
+        self.head
+            .as_ref()
+            .is_some_and(|head| head.require_fresh(now_s, MAX_AGE_S).is_ok())
+    }
+
     /// Fetches and replays what is new. Afterwards a fresh quorum stands behind exactly this state, and it
     /// continues what was pinned before.
     pub(crate) async fn sync(

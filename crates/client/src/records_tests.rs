@@ -1,29 +1,37 @@
 //! A records log of our own founding records, and vaults that lie about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use obhut_crypto::{Identity, Lambda};
+use obhut_crypto::{CheckedDepositKey, Identity, Lambda};
+use obhut_format::act::ActKind;
 use obhut_format::batch::RecordPayload;
 use obhut_format::card::VaultCard;
 use obhut_format::reading::RecordsPage;
-use obhut_format::release::FeedEntry;
-use obhut_format::{Blob, Cbor, PersonId, UnitId, VaultId};
+use obhut_format::release::{DEPOSIT_KEY_LABEL, FeedEntry, SignedDepositKey};
+use obhut_format::share::DepositKey;
+use obhut_format::statement::{
+    Appointed, AppointmentEnded, Event, PersonEnrolled, PersonSigner, Role, Signer,
+};
+use obhut_format::{Blob, Cbor, PersonId, ShareId, UnitId, VaultId};
 use obhut_log::entry::record_core;
 use obhut_log::replay::{Directory, LogTail, record_labels};
 use obhut_log::{Checkpoint, Label, LogError, NoteKeyType, NoteSigner, SignedCheckpoint};
-use obhut_suite::NoteKey;
+use obhut_suite::{DeviceKey, Label as SignatureLabel, NoteKey};
 
 use super::*;
 use crate::Failure;
+use crate::act::ActDraft;
 use crate::clock::{random_bytes, system_rng};
 use crate::found::Founding;
-use crate::founding_records::{make_card, state_all};
-use crate::profile::{Passphrase, ProfileHome, Unlocked};
+use crate::founding_records::{make_card, sign, state_all};
+use crate::profile::{Passphrase, ProfileHome, ProfileRecord, Stage, Unlocked};
 use crate::transport::test_server::{ok, serve};
 use crate::transport::{AboutVault, to_b64};
 use crate::unit_epoch::make_unit_epoch;
+use crate::vault::Vault;
 
 const VAULT: VaultId = VaultId([1; 16]);
+const REGISTRAR: PersonId = PersonId([7; 16]);
 
 struct Log {
     card: VaultCard,
@@ -31,6 +39,8 @@ struct Log {
     directory: Directory,
     signer: NoteSigner,
     gatekeeper: NoteSigner,
+    root: Identity,
+    registrar: Unlocked,
     entries: Vec<FeedEntry>,
     sealed: Vec<Blob>,
     heads: Vec<Checkpoint>,
@@ -39,6 +49,9 @@ struct Log {
 impl Log {
     fn founded(folder: &std::path::Path) -> Self {
         let (log_key, gate_key) = (note_key(), note_key());
+        let profile = ProfileHome::new(folder.join("home")).create("one").unwrap();
+        let passphrase = Passphrase::new("a passphrase for tests".into()).unwrap();
+        let registrar = Unlocked::create(&profile, &passphrase).unwrap();
         let root = Identity::generate(&mut system_rng()).unwrap();
         let about = AboutVault {
             vault: VAULT,
@@ -71,28 +84,25 @@ impl Log {
             signer: signer(&origin, NoteKeyType::Log, log_key),
             gatekeeper: signer(&card.cosigners[0].name, NoteKeyType::Cosigner, gate_key),
             card,
+            root,
+            registrar,
             entries: Vec::new(),
             sealed: Vec::new(),
             heads: Vec::new(),
         };
-        log.found(folder, &root);
+        log.found();
         log
     }
 
-    fn found(&mut self, folder: &std::path::Path, root: &Identity) {
-        let profile = ProfileHome::new(folder.join("home")).create("one").unwrap();
-        let passphrase = Passphrase::new("a passphrase for tests".into()).unwrap();
-        let unlocked = Unlocked::create(&profile, &passphrase).unwrap();
-        let bundle = unlocked.identity.bundle();
+    fn found(&mut self) {
+        let bundle = self.registrar.identity.bundle();
         let unit = make_unit_epoch(VAULT, UnitId(VAULT.0), "Test Agency", &[bundle], None).unwrap();
         let lambda = Lambda::generate(&mut system_rng());
-        let person = PersonId([7; 16]);
-        let card = self.card.clone();
         let records = state_all(
-            &card,
-            root,
-            &unlocked,
-            person,
+            &self.card,
+            &self.root,
+            &self.registrar,
+            REGISTRAR,
             &lambda,
             &unit,
             "Test Person 1",
@@ -101,6 +111,60 @@ impl Log {
         for record in records {
             self.append(&record.payload, record.sealed.unwrap_or_default());
         }
+    }
+
+    fn by_root(&mut self, event: Event) {
+        let record = sign(
+            &self.card,
+            Signer::Root(self.root.kid()),
+            &self.root,
+            event,
+            None,
+        )
+        .unwrap();
+        self.append(&record.payload, Blob::default());
+    }
+
+    fn by_registrar(&mut self, event: Event) {
+        let identity = &self.registrar.identity;
+        let signer = Signer::Person(PersonSigner {
+            person: REGISTRAR,
+            kid: identity.kid(),
+        });
+        let record = sign(&self.card, signer, identity, event, None).unwrap();
+        self.append(&record.payload, Blob::default());
+    }
+
+    /// The registrar's vault at this address, with everything replayed.
+    async fn vault(&self, folder: &std::path::Path, url: &str) -> Vault {
+        let mut profile = ProfileHome::new(folder.join("home")).create("one").unwrap();
+        let unlocked = Unlocked::open(
+            &profile,
+            &Passphrase::new("a passphrase for tests".into()).unwrap(),
+        )
+        .unwrap();
+        profile.save_card(&self.card).unwrap();
+        let record = ProfileRecord {
+            url: url.to_owned(),
+            vault: VAULT,
+            card: self.card.fingerprint(),
+            person: REGISTRAR,
+            device: unlocked.device_kid(),
+            role: Role::Registrar,
+            stage: Stage::Joined,
+        };
+        profile.save_record(record).unwrap();
+        let mut vault = Vault::with(profile, unlocked).unwrap();
+        let whole = self.page(0, &self.head(self.heads.len(), 0));
+        let page = move |from| {
+            let mut page = whole.clone();
+            page.first = from;
+            page.entries.drain(..from as usize);
+            page.sealed.drain(..from as usize);
+            page
+        };
+        replay(&mut vault.records, &self.card, page).await.unwrap();
+        vault
     }
 
     fn append(&mut self, payload: &RecordPayload, sealed: Blob) {
@@ -163,7 +227,7 @@ async fn replay(
     let endpoint = serve(move |_, request| {
         let (_, rest) = request.split_once("from=").unwrap();
         let from = rest.split_whitespace().next().unwrap().parse().unwrap();
-        ok(&format!(r#"{{"page":"{}"}}"#, to_b64(&page(from))))
+        ok(format!(r#"{{"page":"{}"}}"#, to_b64(&page(from))))
     })
     .await;
     records.replay(&endpoint, card).await
@@ -360,4 +424,99 @@ async fn refuses_a_log_that_begins_with_another_card() {
     let page = move |from| served.page(from, &served.head(6, 0));
     let refused = refusal(replay(&mut records, &pinned, page).await);
     assert!(refused.to_string().contains("card"), "{refused}");
+}
+
+#[tokio::test]
+async fn f30_after_a_succession_the_new_gatekeeper_key_counts_and_the_old_one_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::founded(folder.path());
+    let new = DeviceKey::generate(&mut system_rng());
+    let old = DeviceKey::generate(&mut system_rng());
+    let mut card = VaultCard {
+        version: 2,
+        gate_key: *old.public().as_bytes(),
+        ..log.card.clone()
+    };
+    log.by_root(Event::Card(Box::new(card.clone())));
+    card.version = 3;
+    card.gate_key = *new.public().as_bytes();
+    log.by_root(Event::Card(Box::new(card)));
+    let vault = log.vault(folder.path(), "http://127.0.0.1:1").await;
+    let private = obhut_suite::XwingSeed::generate(&mut system_rng());
+    let key = DepositKey {
+        vault: VAULT,
+        id: obhut_format::DepositKeyId([1; 16]),
+        public: private.public().as_bytes().to_vec().into(),
+        not_after_us: u64::MAX,
+    };
+    let check = |by: &DeviceKey| {
+        let signature = by.sign(SignatureLabel::new(DEPOSIT_KEY_LABEL), &key.to_bytes());
+        let signed = SignedDepositKey {
+            key: key.clone(),
+            signature: *signature.as_bytes(),
+        };
+        CheckedDepositKey::check(&signed, &vault.gate_key().unwrap(), VAULT, now_us())
+    };
+    assert!(check(&new).is_ok());
+    assert!(check(&old).is_err());
+}
+
+#[tokio::test]
+async fn c11_a_long_lived_client_asks_for_a_fresh_head_before_it_acts() {
+    let (folder, log) = founded();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let endpoint = serve(move |_, request| {
+        let path = request.lines().next().unwrap_or_default().to_owned();
+        heard.lock().unwrap().push(path);
+        ok("{}")
+    })
+    .await;
+    let mut vault = log.vault(folder.path(), endpoint.server()).await;
+    let quorum = vault.directory().records_quorum().unwrap();
+    vault.records.head = Some(quorum.verify(&log.head(6, MAX_AGE_S + 5)).unwrap());
+    let draft = ActDraft::new(ActKind::ListCases, Role::CaseWorker);
+    assert!(vault.release(draft).await.is_err());
+    let asked = asked.lock().unwrap().clone();
+    assert!(!asked.is_empty());
+    let only = |path: &String| path.contains("/records");
+    assert!(asked.iter().all(only), "{asked:?}");
+}
+
+#[tokio::test]
+async fn b05_nothing_is_filed_while_a_former_member_holds_the_units_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::founded(folder.path());
+    let worker = Identity::generate(&mut system_rng()).unwrap();
+    let (person, unit) = (PersonId([8; 16]), UnitId([3; 16]));
+    log.by_root(Event::PersonEnrolled(PersonEnrolled {
+        person,
+        lambda_hash: [1; 32],
+        share_id: ShareId([2; 32]),
+        citizen: false,
+        bundle: Some(worker.bundle().clone()),
+        invited_until_us: None,
+    }));
+    let bundles = [log.registrar.identity.bundle(), worker.bundle()];
+    let epoch = make_unit_epoch(VAULT, unit, "Test Unit", &bundles, None).unwrap();
+    log.by_registrar(Event::UnitEpoch(epoch.event));
+    log.by_registrar(Event::Appointed(Appointed {
+        person,
+        role: Role::CaseWorker,
+        unit: Some(unit),
+        until_us: None,
+    }));
+    let vault = log.vault(folder.path(), "http://127.0.0.1:1").await;
+    vault.require_no_former_member(unit).unwrap();
+    // The appointment ends, and nobody gives the unit a new key.
+    let ended = AppointmentEnded {
+        person,
+        role: Role::CaseWorker,
+        unit: Some(unit),
+    };
+    log.by_registrar(Event::AppointmentEnded(ended));
+    let vault = log.vault(folder.path(), "http://127.0.0.1:1").await;
+    let refused = vault.require_no_former_member(unit).unwrap_err();
+    assert_eq!(refused.failure(), Failure::Refused);
+    assert!(refused.to_string().contains("new key epoch"), "{refused}");
 }

@@ -11,14 +11,15 @@ use obhut_format::release::{
 use obhut_format::{Blob, Cbor, record};
 use obhut_log::replay::Directory;
 use obhut_log::{
-    AccessCommitments, Core, Group, Label, Leaf, Quorum, Recs, SubjectCommitments, TlogProof,
-    opening_commitment,
+    AccessCommitments, Core, Flags, Group, Label, Leaf, Quorum, Recs, SubjectCommitments,
+    TlogProof, opening_commitment,
 };
 use obhut_suite::XwingSeed;
 
 use crate::ClientError;
 use crate::act::ActDraft;
 use crate::clock::{now_us, system_rng};
+use crate::session::CLOCK_TOLERANCE_S;
 use crate::vault::Vault;
 
 /// The entry's head must have been cosigned within this time.
@@ -60,6 +61,8 @@ impl Vault {
     /// Asks for a release and checks the answer: own act, entry in the cosigned access log, objects, latest
     /// revisions, share ids, gatekeeper's receipt.
     pub async fn release(&mut self, draft: ActDraft) -> Result<Released, ClientError> {
+        self.refresh().await?;
+        self.load_keyring().await?;
         let ephemeral = XwingSeed::generate(&mut system_rng());
         let epk = ephemeral.public().as_bytes().to_vec();
         let request = self.act_signer()?.sign(draft, None, Some(&epk))?;
@@ -74,6 +77,7 @@ impl Vault {
         let act = Act::from_bytes(&request.signed.act.0)?;
         let quorum = self.directory().access_quorum(&act.shard)?;
         check_entry(&request, &act, &answer, &quorum, self.directory())?;
+        self.check_actor(&act, &answer.leaves)?;
         if is_newer(&answer, self.directory()) {
             // Somebody registered a revision between the last sync and the release.
             self.sync().await?;
@@ -82,8 +86,9 @@ impl Vault {
         let gate = self.gate_key()?;
         let hash = request.signed.hash();
         let (receipt, shares) = open_release(&answer.release, &gate, self.id(), &hash, &ephemeral)?;
+        check_receipt(&receipt, &act)?;
         self.keep_receipt(&request, &answer)?;
-        self.pin_access_head(&answer.proofs)?;
+        self.keep_proving_heads(&answer.proofs).await?;
         Ok(Released {
             receipt,
             shares,
@@ -91,6 +96,21 @@ impl Vault {
             documents: answer.documents,
             cases: answer.cases,
         })
+    }
+
+    /// The entry must stand under the reader's own label too, as far as the vault keeps their λ for them.
+    fn check_actor(&self, act: &Act, leaves: &[ActLeaf]) -> Result<(), ClientError> {
+        let Some(lambda) = self.find_own_lambda(self.keyring()?.own())? else {
+            return Ok(());
+        };
+        // EXPOSE: into one's own label.
+        let label = Label::of_actor(&act.shard, lambda.secret().expose());
+        for leaf in leaves {
+            if Recs::from_records(&leaf.labels)?.find(&label).is_none() {
+                return Err(refuse("its entry lacks your own label"));
+            }
+        }
+        Ok(())
     }
 
     fn keep_receipt(
@@ -133,15 +153,41 @@ fn check_entry(
         check_a1(leaf, act, part, parts)?;
         check_who(leaf, request, act)?;
         let d: GroupD = open(&leaf.d)?;
-        if d.objects_root != act.objects_root || d.object_count != act.object_count {
-            return Err(refuse("its entry names other objects"));
-        }
+        check_what(&d, act, directory)?;
         check_labels(leaf, act, &d, directory)?;
         check_proof(leaf, &core, proof, act, quorum)?;
         objects.extend(d.objects);
     }
     if objects != request.objects {
         return Err(refuse("its entry does not name every object"));
+    }
+    Ok(())
+}
+
+/// D: the act's case with the class it has in the log, and the act's objects.
+fn check_what(d: &GroupD, act: &Act, directory: &Directory) -> Result<(), ClientError> {
+    let case = act.case.and_then(|case| directory.case(case));
+    if (d.case, &d.class) != (act.case, &case.map(|case| case.class)) {
+        return Err(refuse("its entry names another case or class"));
+    }
+    if (d.objects_root, d.object_count) != (act.objects_root, act.object_count) {
+        return Err(refuse("its entry names other objects"));
+    }
+    Ok(())
+}
+
+/// The gatekeeper released within the act's life, and had replayed at least what the act was signed on.
+fn check_receipt(receipt: &ReleaseReceipt, act: &Act) -> Result<(), ClientError> {
+    let from_us = act.time_us.saturating_sub(CLOCK_TOLERANCE_S * 1_000_000);
+    let to_us = act.expires_us.saturating_add(CLOCK_TOLERANCE_S * 1_000_000);
+    if !(from_us..=to_us).contains(&receipt.time_us) {
+        return Err(refuse("its receipt is of another time"));
+    }
+    let pinned = act.pinned.as_ref().map_or(0, |pinned| pinned.size);
+    if receipt.records_size < pinned {
+        return Err(refuse(
+            "the gatekeeper had not seen the records the act was signed on",
+        ));
     }
     Ok(())
 }
@@ -160,7 +206,9 @@ fn check_commitment(leaf: &ActLeaf, act: &Act, core: &Core) -> Result<(), Client
         w: act.reason_commitment,
         r: opening_commitment(Group::R, &leaf.r),
     };
+    let failed = Flags::REFUSED.with(Flags::FAILED).bits();
     let same = leaf.w_commitment == act.reason_commitment
+        && core.flags.bits() & failed == 0
         && core.commitment == commitments.commitment()
         && u64::from(core.kind) == LeafType::Access.code();
     let apart_ms = core.time_ms.abs_diff(act.time_us / 1_000);
@@ -249,10 +297,8 @@ fn check_proof(
     let recs = Recs::from_records(&leaf.labels)?;
     let hash = Leaf::new(*core, &recs).hash();
     let witnessed = proof.verify(&hash, quorum)?;
-    let (time_s, now_s) = (witnessed.time_s(), now_us() / 1_000_000);
-    if time_s.abs_diff(now_s) > MAX_AGE_S {
-        return Err(refuse("the access log's head is stale"));
-    }
+    let fresh = witnessed.require_fresh(now_us() / 1_000_000, MAX_AGE_S);
+    fresh.map_err(|_| refuse("the access log's head is stale"))?;
     if witnessed.checkpoint().origin != act.shard {
         return Err(refuse("the proof is for another log"));
     }
@@ -314,3 +360,8 @@ fn check_objects(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+#[path = "release_tests.rs"]
+mod tests;

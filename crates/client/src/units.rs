@@ -53,7 +53,7 @@ impl Vault {
         until_us: Option<u64>,
     ) -> Result<u32, ClientError> {
         self.require_registrar()?;
-        let mut members = self.members(unit)?;
+        let mut members = self.remaining_members(unit)?;
         if !members.contains(&person) {
             members.push(person);
         }
@@ -71,11 +71,20 @@ impl Vault {
         person: PersonId,
     ) -> Result<u32, ClientError> {
         self.require_registrar()?;
-        let mut members = self.members(unit)?;
+        let mut members = self.remaining_members(unit)?;
         members.retain(|member| *member != person);
-        let ended = self.ended(person, Role::CaseWorker, Some(unit))?;
+        let role = Role::CaseWorker;
+        let holds = self
+            .directory()
+            .holds_role(person, role, Some(unit), now_us());
+        let ended = if holds || !self.members(unit)?.contains(&person) {
+            vec![self.ended(person, role, Some(unit))?]
+        } else {
+            // The appointment ran out or ended without a new epoch; only the key is left to take away.
+            Vec::new()
+        };
         let draft = ActDraft::new(ActKind::ManageUnit, Role::Registrar).about(vec![person]);
-        self.next_epoch(MutationRoute::Units, draft, unit, &members, vec![ended])
+        self.next_epoch(MutationRoute::Units, draft, unit, &members, ended)
             .await
     }
 
@@ -119,7 +128,7 @@ impl Vault {
             return Ok(());
         }
         let agency = self.agency_unit();
-        let mut members = self.members(agency)?;
+        let mut members = self.remaining_members(agency)?;
         let keeps = joins || self.holds_other_office(person, role);
         members.retain(|member| *member != person);
         if keeps {
@@ -185,6 +194,28 @@ impl Vault {
             .iter()
             .filter_map(|kid| self.directory().person_of(*kid));
         Ok(holders.map(|person| person.person).collect())
+    }
+
+    /// The members who may hold the next epoch: without those whose appointment has ended meanwhile.
+    fn remaining_members(&self, unit: UnitId) -> Result<Vec<PersonId>, ClientError> {
+        let mut members = self.members(unit)?;
+        members.retain(|member| self.directory().may_join_unit(*member, unit, now_us()));
+        Ok(members)
+    }
+
+    /// Fails while a key that has no place in the unit any more would open what is sealed to the unit now.
+    pub fn require_no_former_member(&self, unit: UnitId) -> Result<(), ClientError> {
+        let former = self.directory().former_members(unit, now_us());
+        let Some(kid) = former.first() else {
+            return Ok(());
+        };
+        let person = self.directory().person_of(*kid);
+        let who = person.map_or_else(|| kid.to_string(), |person| person.person.to_string());
+        Err(ClientError::Refused(format!(
+            "{who} still holds the key of {unit}, but that appointment or that key has ended: the unit needs a new \
+             key epoch before anything is filed. A registrar makes it with `obhut unit remove {unit} {who}`, or with \
+             `obhut unit add {unit} {who}` to keep the person"
+        )))
     }
 
     async fn next_epoch(

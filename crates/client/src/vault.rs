@@ -99,6 +99,14 @@ impl Vault {
         }
     }
 
+    /// As [`Self::sync`], where the head of the last one is too old to act on: a process may live long.
+    pub(crate) async fn refresh(&mut self) -> Result<(), ClientError> {
+        if self.records.is_fresh(now_us() / 1_000_000) {
+            return Ok(());
+        }
+        self.sync().await
+    }
+
     /// As [`Self::sync`], and waits a while for the first cosignatures after a change.
     pub(crate) async fn wait_for_quorum(&mut self) -> Result<(), ClientError> {
         self.wait_until(|_| Ok(())).await
@@ -182,14 +190,14 @@ impl Vault {
         UnitId(self.record.vault.0)
     }
 
-    /// The pinned card.
+    /// The card in force: the pinned one, or what its root signed to follow it in the records log.
     pub fn card(&self) -> &VaultCard {
-        &self.card
+        self.directory().card().unwrap_or(&self.card)
     }
 
-    /// The gatekeeper's key of the pinned card.
+    /// The gatekeeper's key of the card in force.
     pub fn gate_key(&self) -> Result<DevicePublic, ClientError> {
-        Ok(DevicePublic::parse(&self.card.gate_key)?)
+        Ok(DevicePublic::parse(&self.card().gate_key)?)
     }
 
     /// The secrets of the profile.

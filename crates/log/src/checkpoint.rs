@@ -138,6 +138,9 @@ impl FromStr for SignedCheckpoint {
     }
 }
 
+/// A cosignature may be dated ahead of the reader's clock by this much, in seconds.
+const MAX_AHEAD_S: u64 = 120;
+
 /// Whose signatures make a log head count: the log's and `threshold` of the witnesses'.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quorum {
@@ -193,8 +196,7 @@ impl Quorum {
         })
     }
 
-    /// As [`verify`](Self::verify), and the quorum is at most `max_age_s` old and not more than
-    /// `max_age_s` in the future of `now_s`.
+    /// As [`verify`](Self::verify), and as [`Witnessed::require_fresh`].
     pub fn verify_fresh(
         &self,
         signed: &SignedCheckpoint,
@@ -202,9 +204,7 @@ impl Quorum {
         max_age_s: u64,
     ) -> Result<Witnessed, LogError> {
         let witnessed = self.verify(signed)?;
-        if witnessed.time_s.abs_diff(now_s) > max_age_s {
-            return Err(LogError::Stale);
-        }
+        witnessed.require_fresh(now_s, max_age_s)?;
         Ok(witnessed)
     }
 }
@@ -227,6 +227,16 @@ impl Witnessed {
     /// `threshold` cosignatures.
     pub fn time_s(&self) -> u64 {
         self.time_s
+    }
+
+    /// The quorum is at most `max_age_s` old, and no further ahead of `now_s` than clocks may be apart: what
+    /// was dated ahead would stay good for longer.
+    pub fn require_fresh(&self, now_s: u64, max_age_s: u64) -> Result<(), LogError> {
+        let oldest = now_s.saturating_sub(max_age_s);
+        if self.time_s < oldest || self.time_s > now_s.saturating_add(MAX_AHEAD_S.min(max_age_s)) {
+            return Err(LogError::Stale);
+        }
+        Ok(())
     }
 }
 

@@ -415,6 +415,12 @@ impl Directory {
         }
     }
 
+    /// Whether this is the bundle of a recovery policy, in force or not.
+    pub(super) fn is_recovery_bundle(&self, kid: Kid) -> bool {
+        let mut policies = self.recovery.policies.iter();
+        policies.any(|known| known.policy.bundle.kid() == kid)
+    }
+
     fn find_open_request(
         &self,
         request: &[u8; 16],

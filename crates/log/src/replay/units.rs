@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use obhut_format::statement::{Role, UnitEpoch};
-use obhut_format::{Kid, UnitId};
+use obhut_format::{Kid, PersonId, UnitId};
 use obhut_suite::XwingPublic;
 
 use super::authority::Author;
@@ -47,19 +47,48 @@ impl Directory {
         let recovery = self.check_recovery_member(&kids)?;
         for kid in kids.into_iter().filter(|kid| Some(*kid) != recovery) {
             let member = self.activated_holder(kid)?;
-            let person = self.person(member).ok_or(ReplayError::PersonUnknown)?;
-            // Who was taken out of the unit comes back by a new appointment only.
-            let kept_out = self.has_left(member, event.unit, time_us)
-                && !self.is_deputy_to_be(member, event.unit, time_us)
-                && !person.holds(Role::Registrar, None, time_us);
-            if person.citizen || kept_out {
-                return Err(ReplayError::MemberRefused);
-            }
+            self.check_member(member, event.unit, time_us)?;
         }
         Ok(())
     }
 
-    fn has_left(&self, member: obhut_format::PersonId, unit: UnitId, time_us: u64) -> bool {
+    fn check_member(
+        &self,
+        member: PersonId,
+        unit: UnitId,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        let person = self.person(member).ok_or(ReplayError::PersonUnknown)?;
+        // Who was taken out of the unit comes back by a new appointment only.
+        let kept_out = self.has_left(member, unit, time_us)
+            && !self.is_deputy_to_be(member, unit, time_us)
+            && !person.holds(Role::Registrar, None, time_us);
+        if person.citizen || kept_out {
+            return Err(ReplayError::MemberRefused);
+        }
+        Ok(())
+    }
+
+    /// Keys that hold the unit's epoch in force and have no place in its next one: replaced by their owner, or of
+    /// somebody whose appointment has ended. Writers MUST NOT seal to that epoch while there are any.
+    pub fn former_members(&self, unit: UnitId, at_us: u64) -> Vec<Kid> {
+        let members = self.unit(unit).and_then(Unit::current);
+        let members = members.into_iter().flat_map(|epoch| epoch.members.iter());
+        members
+            .copied()
+            .filter(|kid| match self.activated_holder(*kid) {
+                Ok(member) => !self.may_join_unit(member, unit, at_us),
+                Err(_) => !self.is_recovery_bundle(*kid),
+            })
+            .collect()
+    }
+
+    /// Whether this person's keys may hold the unit's next epoch.
+    pub fn may_join_unit(&self, person: PersonId, unit: UnitId, at_us: u64) -> bool {
+        self.check_member(person, unit, at_us).is_ok()
+    }
+
+    fn has_left(&self, member: PersonId, unit: UnitId, time_us: u64) -> bool {
         let Some(person) = self.person(member) else {
             return true;
         };

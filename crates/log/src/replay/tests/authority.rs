@@ -491,6 +491,44 @@ fn b05_refuses_a_unit_epoch_that_is_not_the_next() {
 }
 
 #[test]
+fn b05_names_members_whose_key_or_appointment_has_ended() {
+    let mut world = World::with_case();
+    let (registrar, worker) = (Actor::new(10), Actor::new(20));
+    let former = |world: &World, at_us| world.directory.former_members(UNIT, at_us);
+    assert_eq!(former(&world, world.now_us), []);
+
+    let until_us = world.now_us + 10 * 1_000_000;
+    let limited = Event::Appointed(obhut_format::statement::Appointed {
+        person: worker.person,
+        role: Role::CaseWorker,
+        unit: Some(UNIT),
+        until_us: Some(until_us),
+    });
+    world.by(&registrar, limited).unwrap();
+    assert_eq!(former(&world, until_us - 1), []);
+    assert_eq!(former(&world, until_us), [worker.kid()]);
+
+    let again = appointment(worker.person, Role::CaseWorker, Some(UNIT));
+    world.by(&registrar, again).unwrap();
+    let new = identity(77);
+    let rotation = rotation(worker.person, &worker.keys, &new);
+    world.by(&worker, rotation).unwrap();
+    assert_eq!(former(&world, world.now_us), [worker.kid()]);
+    let kids = vec![registrar.kid(), bundle(&new).kid()];
+    let epoch = world.unit_epoch(UNIT, 2, kids);
+    world.by(&registrar, epoch).unwrap();
+    assert_eq!(former(&world, world.now_us), []);
+
+    let ended = Event::AppointmentEnded(AppointmentEnded {
+        person: worker.person,
+        role: Role::CaseWorker,
+        unit: Some(UNIT),
+    });
+    world.by(&registrar, ended).unwrap();
+    assert_eq!(former(&world, world.now_us), [bundle(&new).kid()]);
+}
+
+#[test]
 fn shards_and_gatekeeper_heads_are_the_vaults_and_checked() {
     let mut world = World::founded();
     let registrar = Actor::new(10);
