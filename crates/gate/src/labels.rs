@@ -63,7 +63,10 @@ impl Gate {
             lambda_hash: sha256(&[lambda]),
             share_id: share.share_id,
         };
-        state.keep_labels(origin, labels.clone());
+        // Only logs that exist: anybody could name others without end.
+        if origin == state.records_origin() || state.directory().find_shard(origin).is_some() {
+            state.keep_labels(origin, labels.clone());
+        }
         Ok(labels)
     }
 }

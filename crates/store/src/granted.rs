@@ -62,7 +62,7 @@ fn covers(grant: &Grant, object: &ObjectRef, directory: &Directory, now_us: u64)
     if grant.case != object.case || grant.not_after_us.is_some_and(|until| now_us >= until) {
         return false;
     }
-    if directory.is_grant_revoked(&sha256(&[&grant.to_bytes()])) {
+    if directory.is_grant_revoked(grant.case, &sha256(&[&grant.to_bytes()])) {
         return false;
     }
     let document = object

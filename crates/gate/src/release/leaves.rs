@@ -56,7 +56,7 @@ pub(super) fn verify_leaves(
     Ok(parts)
 }
 
-/// The shard is one of the records log, its head has a fresh quorum, and this gatekeeper itself
+/// F15: the shard is one of the records log and of the act's time, its head has a fresh quorum, and this gatekeeper itself
 /// cosigned it: then every label chain in it was followed here.
 fn verify_checkpoint(
     text: &str,
@@ -67,7 +67,8 @@ fn verify_checkpoint(
 ) -> Result<Witnessed, Refusal> {
     let refused = |_| Refusal::Checkpoint;
     let signed = SignedCheckpoint::from_str(text).map_err(refused)?;
-    if directory.find_shard(&act.shard).is_none() || signed.unverified().origin != act.shard {
+    let takes = directory.takes_entries(&act.shard, act.time_us);
+    if !takes || signed.unverified().origin != act.shard {
         return Err(Refusal::ShardUnknown);
     }
     let quorum = directory

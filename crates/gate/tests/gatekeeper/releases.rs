@@ -491,6 +491,25 @@ async fn f15_refuses_an_entry_in_another_shard() {
 }
 
 #[tokio::test]
+async fn f15_refuses_an_entry_in_a_shard_whose_time_is_over() {
+    let mut office = Office::new(1).await;
+    let Event::ShardOpened(mut next) = office.world.shard() else {
+        unreachable!()
+    };
+    next.origin = format!("{}/access/std/2027q2", office.world.origin);
+    next.from_us = office.world.now() + DAY;
+    next.to_us = next.from_us + 90 * DAY;
+    office.world.state_as_root(Event::ShardOpened(next));
+    office.world.publish().await;
+    let attempt = office.open(0);
+    released(office.world.release(&attempt).await);
+    office.world.advance(2 * DAY);
+    office.world.publish().await;
+    let late = office.open(0);
+    assert_eq!(refused(office.world.release(&late).await), "shard-unknown");
+}
+
+#[tokio::test]
 async fn f16_refuses_an_act_in_a_second_leaf_or_for_another_key() {
     let mut office = Office::new(1).await;
     let mut attempt = office.open(0);

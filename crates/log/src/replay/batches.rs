@@ -246,7 +246,7 @@ impl Directory {
         let leaf = tree::leaf_hash(&bytes);
         tree::verify_inclusion(&leaf, proof.index, header.count, &proof.path, &header.root)
             .map_err(|_| ReplayError::PathMismatch)?;
-        if self.is_grant_revoked(&sha256(&[&bytes])) {
+        if self.is_grant_revoked(grant.case, &sha256(&[&bytes])) {
             return Err(ReplayError::GrantVoid);
         }
         if grant.not_after_us.is_some_and(|end| at_us >= end) {

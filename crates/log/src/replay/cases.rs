@@ -175,14 +175,17 @@ impl Directory {
         time_us: u64,
     ) -> Result<(), ReplayError> {
         let case = self.case(event.case).ok_or(ReplayError::CaseUnknown)?;
-        let owner = case.owner.map(Author::Person);
-        if case.kind == CaseKind::Agency || owner != Some(author) {
-            self.require_caseworker(author, Some(case.unit), time_us)?;
+        match case.kind {
+            CaseKind::Agency => self.require_caseworker(author, Some(case.unit), time_us)?,
+            // Against the owner nobody takes anything back.
+            CaseKind::Own if case.owner.map(Author::Person) == Some(author) => {}
+            CaseKind::Own => return Err(ReplayError::NotAuthorised),
         }
-        if self.is_grant_revoked(&event.grant_hash) {
+        if self.is_grant_revoked(event.case, &event.grant_hash) {
             return Err(ReplayError::GrantVoid);
         }
-        self.revoked_grants.insert_mut(event.grant_hash, event.case);
+        self.revoked_grants
+            .insert_mut((event.case, event.grant_hash));
         self.change_state(event.case, |state| {
             state.set_grant(event.grant_hash, REVOKED);
         });

@@ -18,6 +18,11 @@ use crate::note::{NoteKeyType, VerifierKey};
 use crate::prefix::PrefixProof;
 use crate::state::{CaseState, StateParts};
 
+/// Class of the shards that take entries.
+const ENTRY_CLASS: &str = "std";
+/// Around the turn of two shards both take entries, microseconds: clocks differ, acts live two minutes.
+const ROLLOVER_US: u64 = 300 * 1_000_000;
+
 /// The vault's people, units, cases and documents as the records log tells them, nothing else.
 ///
 /// [`apply`](Self::apply) is the only way in and checks every authority; a refusal changes nothing.
@@ -41,7 +46,8 @@ pub struct Directory {
     pub(super) batch_ids: HashTrieMapSync<BatchId, Hash>,
     pub(super) nonces: HashTrieSetSync<[u8; 16]>,
     pub(super) shares: HashTrieSetSync<ShareId>,
-    pub(super) revoked_grants: HashTrieMapSync<Hash, CaseId>,
+    pub(super) lambda_hashes: HashTrieSetSync<Hash>,
+    pub(super) revoked_grants: HashTrieSetSync<(CaseId, Hash)>,
     pub(super) shards: VectorSync<ShardOpened>,
     pub(super) gate_head: Option<GateHead>,
     pub(super) open_batch: Option<OpenBatch>,
@@ -71,7 +77,8 @@ impl Directory {
             batch_ids: HashTrieMapSync::new_sync(),
             nonces: HashTrieSetSync::new_sync(),
             shares: HashTrieSetSync::new_sync(),
-            revoked_grants: HashTrieMapSync::new_sync(),
+            lambda_hashes: HashTrieSetSync::new_sync(),
+            revoked_grants: HashTrieSetSync::new_sync(),
             shards: VectorSync::new_sync(),
             gate_head: None,
             open_batch: None,
@@ -219,9 +226,10 @@ impl Directory {
         self.shares.contains(&share)
     }
 
-    /// Whether the grant with this hash was revoked.
-    pub fn is_grant_revoked(&self, grant_hash: &Hash) -> bool {
-        self.revoked_grants.contains_key(grant_hash)
+    /// Whether this case's grant with this hash was revoked. What another case's caseworkers say
+    /// about it does not count.
+    pub fn is_grant_revoked(&self, case: CaseId, grant_hash: &Hash) -> bool {
+        self.revoked_grants.contains(&(case, *grant_hash))
     }
 
     /// Shards of the access log, oldest first.
@@ -232,6 +240,21 @@ impl Directory {
     /// The shard with this origin.
     pub fn find_shard(&self, origin: &str) -> Option<&ShardOpened> {
         self.shards().find(|shard| shard.origin == origin)
+    }
+
+    /// Whether entries made at this time (microseconds UTC) go to this shard: it has begun and no
+    /// later one has, give or take five minutes. A shard without a successor goes on.
+    pub fn takes_entries(&self, origin: &str, at_us: u64) -> bool {
+        let shard = self.find_shard(origin);
+        let Some(shard) = shard.filter(|shard| shard.class == ENTRY_CLASS) else {
+            return false;
+        };
+        let succeeded = self.shards().any(|next| {
+            next.class == shard.class
+                && next.from_us > shard.from_us
+                && next.from_us.saturating_add(ROLLOVER_US) <= at_us
+        });
+        shard.from_us <= at_us.saturating_add(ROLLOVER_US) && !succeeded
     }
 
     /// The gatekeeper's chain head anchored last.

@@ -81,6 +81,8 @@ refusals! {
     KidSuperseded = "kid-superseded", "the key bundle is not the person's current one";
     /// The labels of the leaf are not those of the record.
     LabelMismatch = "label-mismatch", "the labels are not those of the record";
+    /// Another person was enrolled with the same λ.
+    LabelSecretExists = "label-secret-exists", "the label secret belongs to another person";
     /// A member who must not hold the unit's key.
     MemberRefused = "member-refused", "a member may not hold the unit's key";
     /// The signer may not state this.

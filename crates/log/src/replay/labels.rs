@@ -26,6 +26,11 @@ impl RecordLabel {
         Self { kind, id }
     }
 
+    /// A case's.
+    pub fn of_case(case: obhut_format::CaseId) -> Self {
+        Self::new(LabelKind::Case, case.0)
+    }
+
     /// The label in the log `origin`; none for persons, whose λ only the gatekeeper and they know.
     pub fn label(&self, origin: &str) -> Option<Label> {
         Some(match self.kind {

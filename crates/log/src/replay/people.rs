@@ -34,6 +34,10 @@ impl Directory {
         if self.has_share(event.share_id) {
             return Err(ReplayError::ShareExists);
         }
+        // Two persons with one λ would have the same labels.
+        if self.lambda_hashes.contains(&event.lambda_hash) {
+            return Err(ReplayError::LabelSecretExists);
+        }
         let mut keys = Vec::new();
         match (&event.bundle, event.invited_until_us) {
             (None, None) => {}
@@ -52,6 +56,7 @@ impl Directory {
             self.kids.insert_mut(key.kid, event.person);
         }
         self.shares.insert_mut(event.share_id);
+        self.lambda_hashes.insert_mut(event.lambda_hash);
         let person = Person {
             person: event.person,
             lambda_hash: event.lambda_hash,
@@ -62,6 +67,7 @@ impl Directory {
             devices: Vec::new(),
             appointments: Vec::new(),
             record: self.size,
+            enrolled_in: self.units_of_caseworker(author, time_us),
         };
         self.persons.insert_mut(event.person, Arc::new(person));
         Ok(())
@@ -76,7 +82,7 @@ impl Directory {
         let person = self
             .person(event.person)
             .ok_or(ReplayError::PersonUnknown)?;
-        self.require_enroller(author, person.citizen, time_us)?;
+        self.require_inviter(author, person, time_us)?;
         if person.is_activated() {
             return Err(ReplayError::PersonActivated);
         }
@@ -228,6 +234,37 @@ impl Directory {
             return self.require_caseworker(author, None, time_us);
         }
         registrar
+    }
+
+    /// A new invitation replaces the one before, and whoever holds it activates as the person: only
+    /// registrars and the units of whoever enrolled them may make one.
+    fn require_inviter(
+        &self,
+        author: Author,
+        person: &Person,
+        time_us: u64,
+    ) -> Result<(), ReplayError> {
+        let of_unit = |unit: &UnitId| {
+            let caseworker = self.require_caseworker(author, Some(*unit), time_us);
+            person.citizen && caseworker.is_ok()
+        };
+        if person.enrolled_in.iter().any(of_unit) {
+            return Ok(());
+        }
+        self.require_registrar(author, time_us)
+    }
+
+    /// Units in which the author acts as a caseworker, a deputy's included.
+    fn units_of_caseworker(&self, author: Author, time_us: u64) -> Vec<UnitId> {
+        let units = self.units().map(|unit| unit.unit);
+        let mut units: Vec<UnitId> = units
+            .filter(|unit| {
+                self.require_caseworker(author, Some(*unit), time_us)
+                    .is_ok()
+            })
+            .collect();
+        units.sort_unstable();
+        units
     }
 
     fn new_key(

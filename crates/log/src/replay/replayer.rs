@@ -100,7 +100,7 @@ impl Replayer {
     }
 }
 
-const SNAPSHOT_VERSION: u64 = 1;
+const SNAPSHOT_VERSION: u64 = 2;
 
 record! {
     /// A [`Replayer`], as kept.

@@ -79,7 +79,7 @@ impl Directory {
                 case: *case,
                 documents: list.iter().copied().collect(),
             });
-        let revoked = self.revoked_grants.iter().map(|(hash, case)| RevokedGrant {
+        let revoked = self.revoked_grants.iter().map(|(case, hash)| RevokedGrant {
             grant_hash: *hash,
             case: *case,
         });
@@ -97,7 +97,7 @@ impl Directory {
             documents: sorted(values(&self.documents), |document| document.document),
             batches: sorted(values(&self.batches), |batch| batch.hash),
             nonces: sorted(self.nonces.iter().copied(), |nonce| *nonce),
-            revoked_grants: sorted(revoked, |revoked| revoked.grant_hash),
+            revoked_grants: sorted(revoked, |revoked| (revoked.case, revoked.grant_hash)),
             shards: self.shards.iter().cloned().collect(),
             gate_head: self.gate_head.clone(),
             open_batch: self.open_batch.clone(),
@@ -133,6 +133,7 @@ impl Directory {
     fn restore_people(&mut self, persons: Vec<Person>) {
         for person in persons {
             self.shares.insert_mut(person.share_id);
+            self.lambda_hashes.insert_mut(person.lambda_hash);
             for key in &person.keys {
                 self.kids.insert_mut(key.kid, person.person);
             }
@@ -189,7 +190,8 @@ impl Directory {
             self.change_state(grant.case, |state| {
                 state.set_grant(grant.grant_hash, REVOKED);
             });
-            self.revoked_grants.insert_mut(grant.grant_hash, grant.case);
+            self.revoked_grants
+                .insert_mut((grant.case, grant.grant_hash));
         }
     }
 }

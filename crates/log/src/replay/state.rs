@@ -82,6 +82,8 @@ record! {
         8 => appointments: Vec<Appointment>,
         /// Index of the record that enrolled the person.
         9 => record: u64,
+        /// Units of the caseworker who enrolled the person; none where a registrar or the root did.
+        10 => enrolled_in: Vec<UnitId>,
     }
 }
 

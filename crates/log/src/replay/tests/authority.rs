@@ -196,6 +196,72 @@ fn f18_the_first_activation_is_final_and_the_superseded_bundle_void() {
 }
 
 #[test]
+fn f18_only_the_enrolling_unit_and_registrars_invite_again() {
+    let mut world = World::with_case();
+    let (worker, stranger, registrar) = (Actor::new(20), Actor::new(21), Actor::new(10));
+    world.join(&stranger);
+    let other = world.unit_epoch(OTHER_UNIT, 1, vec![registrar.kid(), stranger.kid()]);
+    world.by(&registrar, other).unwrap();
+    let appointed = appointment(stranger.person, Role::CaseWorker, Some(OTHER_UNIT));
+    world.by(&registrar, appointed).unwrap();
+    let mut enrolled = enrolment(&Actor::new(50), true);
+    enrolled.invited_until_us = Some(world.now_us + DAY_US);
+    let person = enrolled.person;
+    world.by(&worker, Event::PersonEnrolled(enrolled)).unwrap();
+    let invite = |world: &World, number| {
+        Event::PersonInvited(PersonInvited {
+            person,
+            bundle: bundle(&identity(number)),
+            invited_until_us: world.now_us + DAY_US,
+        })
+    };
+    let stolen = invite(&world, 150);
+    assert_eq!(world.by(&stranger, stolen), Err(ReplayError::NotAuthorised));
+    let again = invite(&world, 151);
+    assert_eq!(world.by(&worker, again), Ok(()));
+    let again = invite(&world, 152);
+    assert_eq!(world.by(&registrar, again), Ok(()));
+}
+
+#[test]
+fn refuses_a_second_person_with_the_label_secret_of_the_first() {
+    let mut world = World::with_case();
+    let worker = Actor::new(20);
+    let mut twin = enrolment(&Actor::new(50), true);
+    twin.lambda_hash = enrolment(&Actor::new(30), true).lambda_hash;
+    twin.invited_until_us = Some(world.now_us + DAY_US);
+    assert_eq!(
+        world.by(&worker, Event::PersonEnrolled(twin)),
+        Err(ReplayError::LabelSecretExists)
+    );
+}
+
+#[test]
+fn f15_a_shard_takes_entries_until_the_next_has_begun() {
+    let mut world = World::founded();
+    let minute = 60 * 1_000_000;
+    let (old, mut next, mut sealed) = (shard(), shard(), shard());
+    next.origin = "vault.example/access/std/2027q1".to_owned();
+    (next.from_us, next.to_us) = (old.to_us, old.to_us + 90 * DAY_US);
+    sealed.origin = "vault.example/access/sealed/2026q4".to_owned();
+    sealed.class = "sealed".to_owned();
+    world.by_vault(Event::ShardOpened(next.clone())).unwrap();
+    world.by_vault(Event::ShardOpened(sealed.clone())).unwrap();
+    let takes = |origin: &str, at_us| world.directory.takes_entries(origin, at_us);
+    assert!(takes(&old.origin, old.from_us) && takes(&old.origin, old.to_us + 4 * minute));
+    assert!(!takes(&old.origin, old.to_us + 5 * minute));
+    assert!(!takes(&old.origin, old.from_us - 6 * minute));
+    assert!(!takes(&next.origin, next.from_us - 6 * minute));
+    assert!(takes(&next.origin, next.from_us - 5 * minute));
+    assert!(
+        takes(&next.origin, next.to_us + DAY_US),
+        "it has no successor"
+    );
+    assert!(!takes(&sealed.origin, sealed.from_us + DAY_US));
+    assert!(!takes("vault.example/access/std/2030q1", old.from_us));
+}
+
+#[test]
 fn c09_refuses_a_new_bundle_without_the_old_key_or_without_its_own() {
     let mut world = World::founded();
     let registrar = Actor::new(10);

@@ -331,7 +331,7 @@ fn a_kept_replay_goes_on_where_it_stood() {
     }));
     let mut other = kept.clone();
     let version = other.iter().position(|byte| *byte == 1).unwrap();
-    other[version + 1] = 2;
+    other[version + 1] = 0x17;
     assert!(Replayer::from_bytes(&other).is_err());
     assert!(Replayer::from_bytes(&kept[..kept.len() - 1]).is_err());
 }
