@@ -344,6 +344,8 @@ record! {
         1 => origin: String,
         /// Leaves replayed.
         2 => size: u64,
+        /// Their tree's root.
+        3 => root: Hash,
     }
 }
 

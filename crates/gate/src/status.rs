@@ -2,6 +2,7 @@
 
 use obhut_format::release::{GateStatus, KindCount, LogSize};
 use obhut_format::statement::{GATE_HEAD_LABEL, GateHead};
+use obhut_log::replay::LogTail;
 use obhut_suite::Label;
 
 use crate::replay::VaultState;
@@ -13,15 +14,17 @@ impl Gate {
     /// Sizes, counts and the signed head of the own chain.
     pub(crate) async fn status(&self, state: &VaultState) -> Result<GateStatus, Refusal> {
         let (living, destroyed) = stores::count(&self.stores.first, state.vault).await?;
-        let size = |origin: &str, size| LogSize {
-            origin: origin.to_owned(),
-            size,
+        let size = |tail: &LogTail| {
+            let head = tail.checkpoint();
+            LogSize {
+                origin: head.origin,
+                size: head.size,
+                root: head.root,
+            }
         };
-        let records = size(state.records_origin(), state.records.size());
-        let shards = state
-            .shards
-            .iter()
-            .map(|(origin, shard)| size(origin, shard.replayer.size()));
+        let records = size(state.records.tail());
+        let shards = state.shards.values();
+        let shards = shards.map(|shard| size(shard.replayer.tail()));
         Ok(GateStatus {
             gate_key: self.signing.public(),
             logs: std::iter::once(records).chain(shards).collect(),

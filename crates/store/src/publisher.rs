@@ -217,6 +217,12 @@ impl Publisher {
                     "the log is not the one that was published",
                 ));
             }
+            // Before anything is published or signed: tiles and rows must tell of one log.
+            if end == log.size && root != log.root {
+                return Err(StoreError::Damaged(
+                    "the tiles do not lead to the log's head",
+                ));
+            }
             let files = state.writer.flush();
             self.write_tiles(log, files).await?;
             if end > state.fed {

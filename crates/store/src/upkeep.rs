@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use obhut_format::entry::Outcome;
-use obhut_format::statement::{Event, ShardOpened};
+use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
+use obhut_format::statement::{Event, GateHead, ShardOpened};
 use obhut_log::{Label, Recs};
 use obhut_sql::{SqlError, sql};
 use tokio::sync::oneshot;
@@ -29,6 +30,8 @@ statements! {
 const ROUND: Duration = Duration::from_mins(1);
 /// The next shard is opened this long before it begins, microseconds: 14 days.
 const AHEAD_US: u64 = 14 * DAY_US;
+/// The gatekeeper's head is anchored at most this often, microseconds: hourly.
+const ANCHOR_EVERY_US: u64 = 3_600 * 1_000_000;
 /// Acts are remembered this long, microseconds. They live two minutes.
 const REMEMBER_ACTS_US: u64 = DAY_US;
 const DAY_US: u64 = 86_400 * 1_000_000;
@@ -57,7 +60,10 @@ impl Vault {
 
     async fn round(&self) -> Result<(), StoreError> {
         if self.is_founded() {
-            self.open_next_shard().await?;
+            // After weeks of standstill the quarter of today may be missing as well.
+            self.open_shard_at(self.now_us()).await?;
+            self.open_shard_at(self.now_us() + AHEAD_US).await?;
+            self.anchor_gate_head().await?;
         }
         let (vault, now_us) = (self.id(), self.now_us());
         self.0
@@ -80,26 +86,48 @@ impl Vault {
             .map_err(|error: SqlError| StoreError::Sql(error))
     }
 
-    /// Opens the shard of the quarter that the time 14 days from now falls in.
-    async fn open_next_shard(&self) -> Result<(), StoreError> {
-        let quarter = Quarter::at(self.now_us() + AHEAD_US)?;
+    /// Puts the head of the gatekeeper's chain of receipts into the records log, when it has moved on:
+    /// a gatekeeper restored from a backup goes on behind it and gives no number twice.
+    async fn anchor_gate_head(&self) -> Result<(), StoreError> {
+        let directory = self.directory();
+        let anchored = directory.gate_head();
+        let waits = |head: &GateHead| self.now_us() < head.time_us.saturating_add(ANCHOR_EVERY_US);
+        if anchored.is_some_and(waits) {
+            return Ok(());
+        }
+        let status = GateRequest::Status(VaultOnly { vault: self.id() });
+        let GateResponse::Status(status) = self.0.notary.ask(&status).await? else {
+            return Err(StoreError::GateUnavailable);
+        };
+        if status.head.seq <= anchored.map_or(0, |head| head.seq) {
+            return Ok(());
+        }
+        self.state(Event::GateHead(status.head)).await
+    }
+
+    /// Opens the shard of the quarter that this time falls in, unless it is open.
+    async fn open_shard_at(&self, time_us: u64) -> Result<(), StoreError> {
+        let quarter = Quarter::at(time_us)?;
         let directory = self.directory();
         let card = directory.card().ok_or(StoreError::NotFound)?;
         let origin = card.access_origin("std", quarter.year, quarter.number);
         if directory.find_shard(&origin).is_some() {
             return Ok(());
         }
+        self.state(Event::ShardOpened(ShardOpened {
+            origin,
+            class: "std".to_owned(),
+            from_us: quarter.from_us,
+            to_us: quarter.to_us,
+            key: card.access_key,
+        }))
+        .await
+    }
+
+    /// Commits a statement by the vault itself.
+    async fn state(&self, event: Event) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work::Statement(StatementWork {
-            event: Event::ShardOpened(ShardOpened {
-                origin,
-                class: "std".to_owned(),
-                from_us: quarter.from_us,
-                to_us: quarter.to_us,
-                key: card.access_key,
-            }),
-            reply,
-        }))?;
+        self.enqueue(Work::Statement(StatementWork { event, reply }))?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
 use obhut_format::{Cbor, DeviceKid, Kid, PersonId, VaultId};
 use obhut_log::SignedCheckpoint;
 use obhut_log::replay::Directory;
 use obhut_model::{Caller, Refusal};
-use obhut_sql::Db;
+use obhut_sql::{Db, sql};
 use obhut_suite::{DeviceKey, NoteKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng, SeedableRng};
@@ -18,12 +19,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::facts::caller_facts;
 use crate::publisher::{Published, Publisher};
-use crate::sequencer::{Reached, Work, Writer, restore};
-use crate::sessions::RecentSessions;
-use crate::sessions::SessionLimits;
+use crate::sequencer::{Reached, SeenHeads, Work, Writer, restore};
+use crate::sessions::{RecentSessions, SessionLimits};
+use crate::statements::statements;
 use crate::tiles::Tiles;
 use crate::witness::{Witness, Witnesses};
 use crate::{Clock, Notary, Store, StoreError, VaultRow};
+
+statements! {
+    SELECT_ORIGINS = "SELECT origin FROM logs WHERE vault = $1 ORDER BY log";
+}
 
 /// What a vault needs beside its database.
 pub struct VaultParts {
@@ -83,7 +88,8 @@ impl Store {
                 "the log keys are not those of this vault",
             ));
         }
-        let (directory, logs) = restore(&self.db, &row).await?;
+        let seen = seen_heads(&self.db, vault, &parts.tiles, &parts.notary).await?;
+        let (directory, logs) = restore(&self.db, &row, &seen).await?;
         let mut seed = parts.rng;
         let mut rng = ChaCha20Rng::from_rng(&mut seed);
         let (directory_out, directory_in) = watch::channel(Arc::new(directory));
@@ -276,4 +282,41 @@ impl Vault {
             Err(_) => Err(StoreError::NoQuorum),
         }
     }
+}
+
+/// What others have seen of the vault's logs. A gatekeeper that does not answer now compares when
+/// it is fed: it follows no other log than the one it knows.
+async fn seen_heads(
+    db: &Db,
+    vault: VaultId,
+    tiles: &Tiles,
+    notary: &Notary,
+) -> Result<SeenHeads, StoreError> {
+    let mut seen = SeenHeads::new();
+    for row in db
+        .fetch_all("seen_heads", sql(SELECT_ORIGINS).bind(vault.0))
+        .await?
+    {
+        let origin: String = row.column("origin")?;
+        let head = tiles.read_checkpoint(&origin);
+        seen.entry(origin)
+            .or_default()
+            .extend(head.map(|head| (head.size, head.root)));
+    }
+    let status = GateRequest::Status(VaultOnly { vault });
+    match notary.ask(&status).await {
+        Ok(GateResponse::Status(status)) => {
+            for log in status.logs.into_iter().filter(|log| log.size > 0) {
+                seen.entry(log.origin)
+                    .or_default()
+                    .push((log.size, log.root));
+            }
+        }
+        other => tracing::warn!(
+            %vault,
+            answered = other.is_ok(),
+            "the gatekeeper could not be asked how far it followed the logs"
+        ),
+    }
+    Ok(seen)
 }

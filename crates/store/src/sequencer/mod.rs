@@ -17,7 +17,8 @@ pub(crate) mod restore;
 mod work;
 mod writer;
 
-pub(crate) use restore::restore;
+pub(crate) use plan::mutation_labels;
+pub(crate) use restore::{SeenHeads, restore};
 pub(crate) use work::{
     CloseWork, EntryWork, LoggedAct, LoggedLeaf, MutationWork, StatementWork, Work,
 };

@@ -1,5 +1,7 @@
 //! On start: the directory and the trees are derived again from the committed rows, and compared
-//! with the heads that were advanced.
+//! with the heads that were advanced, and with those that others have seen.
+
+use std::collections::HashMap;
 
 use obhut_format::batch::RecordPayload;
 use obhut_format::tree::TreeBuilder;
@@ -19,10 +21,15 @@ statements! {
         WHERE l.log = $2 AND l.idx >= $3 ORDER BY l.idx LIMIT 4096";
 }
 
-/// The directory and all logs of a vault, the records log first.
+/// Heads, size and root, that others have seen of each log: in published tiles, at the gatekeeper.
+pub(crate) type SeenHeads = HashMap<String, Vec<(u64, Hash)>>;
+
+/// The directory and all logs of a vault, the records log first. Refuses a database whose logs do
+/// not lead to every head that was seen: it was restored from a backup, or is another one.
 pub(crate) async fn restore(
     db: &Db,
     vault: &VaultRow,
+    seen: &SeenHeads,
 ) -> Result<(Directory, Vec<LogState>), StoreError> {
     let mut directory = Directory::new(vault.vault, vault.records_key);
     let mut logs = Vec::new();
@@ -31,12 +38,19 @@ pub(crate) async fn restore(
         .await?
     {
         let is_records = row.column::<String>("kind")? == "records";
-        let log = restore_log(db, vault, &row, is_records.then_some(&mut directory)).await?;
+        let origin: String = row.column("origin")?;
+        let seen = seen.get(&origin).map_or(&[][..], Vec::as_slice);
+        let log = restore_log(db, vault, &row, is_records.then_some(&mut directory), seen).await?;
         if is_records {
             logs.insert(0, log);
         } else {
             logs.push(log);
         }
+    }
+    let missing = |origin: &String| logs.iter().all(|log: &LogState| log.origin != *origin);
+    let mut published = seen.iter().filter(|(_, heads)| !heads.is_empty());
+    if published.any(|(origin, _)| missing(origin)) {
+        return Err(RESTORED);
     }
     if !logs.first().is_some_and(|log: &LogState| log.is_records) {
         return Err(StoreError::Damaged("the vault has no records log"));
@@ -44,14 +58,22 @@ pub(crate) async fn restore(
     Ok((directory, logs))
 }
 
+const RESTORED: StoreError = StoreError::Damaged(
+    "more or something else was published than the database holds: was it restored from a backup?",
+);
+
 async fn restore_log(
     db: &Db,
     vault: &VaultRow,
     head: &Row,
     mut directory: Option<&mut Directory>,
+    seen: &[(u64, Hash)],
 ) -> Result<LogState, StoreError> {
     let log: i64 = head.column("log")?;
     let size: u64 = head.column("size")?;
+    if seen.iter().any(|(seen, _)| *seen > size) {
+        return Err(RESTORED);
+    }
     let is_records = directory.is_some();
     let mut tree = TreeBuilder::new();
     while tree.size() < size {
@@ -67,6 +89,10 @@ async fn restore_log(
         }
         for row in rows {
             append(&row, &mut tree, directory.as_deref_mut())?;
+            let mut here = seen.iter().filter(|(seen, _)| *seen == tree.size());
+            if here.any(|(_, root)| tree.root() != *root) {
+                return Err(RESTORED);
+            }
         }
     }
     if tree.size() != size || tree.root() != head.column::<Hash>("root")? {

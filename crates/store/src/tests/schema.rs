@@ -18,6 +18,7 @@ const MODULES: &[&[(&str, &str)]] = &[
     crate::vaults::STATEMENTS,
     crate::sessions::STATEMENTS,
     crate::objects::STATEMENTS,
+    crate::lookup::STATEMENTS,
     crate::own_keys::STATEMENTS,
     crate::own_log::STATEMENTS,
     crate::pages::STATEMENTS,
@@ -26,6 +27,7 @@ const MODULES: &[&[(&str, &str)]] = &[
     crate::publisher::STATEMENTS,
     crate::rows::STATEMENTS,
     crate::upkeep::STATEMENTS,
+    crate::vault::STATEMENTS,
     crate::sequencer::commit::STATEMENTS,
     crate::sequencer::restore::STATEMENTS,
 ];

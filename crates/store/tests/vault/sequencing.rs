@@ -10,13 +10,14 @@ use obhut_format::act::ActKind;
 use obhut_format::context::sha256;
 use obhut_format::entry::Outcome;
 use obhut_format::mutation::Mutation;
+use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
 use obhut_format::statement::{CaseClosed, CaseReopened, Event, Role};
 use obhut_log::tile::verify_log;
 use obhut_log::{Checkpoint, SignedCheckpoint};
 use obhut_model::Refusal;
 use obhut_sql::sql;
 use obhut_sql::testing::TestDb;
-use obhut_store::{NewVault, Store, StoreError, Vault, VaultRow};
+use obhut_store::{NewVault, Notary, Store, StoreError, Tiles, Vault, VaultRow};
 
 use crate::acts::Asked;
 use crate::filing::sorted;
@@ -33,7 +34,8 @@ on_both_engines!(
     many_at_once_are_committed_in_order,
     a_clock_that_runs_backwards_stops_the_log,
     the_next_shard_is_opened_ahead_of_its_quarter,
-    a_database_restored_from_a_backup_is_not_signed,
+    a_database_that_lost_what_was_published_does_not_open,
+    f11_the_gatekeepers_head_is_anchored,
 );
 
 async fn f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing(test: &TestDb) {
@@ -325,9 +327,8 @@ async fn the_next_shard_is_opened_ahead_of_its_quarter(test: &TestDb) {
     world.confirmed().await;
 }
 
-async fn a_database_restored_from_a_backup_is_not_signed(test: &TestDb) {
-    let mut world = World::new(test).await;
-    let person = world.activated(false).await;
+async fn a_database_that_lost_what_was_published_does_not_open(test: &TestDb) {
+    let world = World::new(test).await;
     world.confirmed().await;
     world.vault.shut_down().await;
     // The gatekeeper and the tiles know a longer log than this database does.
@@ -336,26 +337,45 @@ async fn a_database_restored_from_a_backup_is_not_signed(test: &TestDb) {
     let short = Store::open(empty.db.clone()).await.unwrap();
     short.create_vault(as_new(row)).await.unwrap();
     let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
-    let restored = short.open_vault(world.vault.id(), parts).await.unwrap();
-    let mut founder = World {
-        store: short,
-        vault: restored,
-        ..world
-    };
-    let bytes = founder.founding().to_bytes();
-    founder.found_with(&bytes).await.unwrap();
-    let receipt = founder
-        .vault
-        .wait_receipt(0, Duration::from_secs(2))
-        .await
-        .unwrap();
-    assert_eq!(receipt, None, "a shorter or other log is never signed");
+    let refused = short.open_vault(world.vault.id(), parts).await.err();
     assert!(
-        founder
-            .vault
-            .caller(person.id, person.device_kid())
-            .is_err()
+        matches!(refused, Some(StoreError::Damaged(_))),
+        "{refused:?}"
     );
+}
+
+async fn f11_the_gatekeepers_head_is_anchored(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let documents = world.file(&person, unit, case, 1).await;
+    let asked = Asked {
+        objects: sorted(&documents),
+        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+    };
+    let (logged, _) = world.log_release(&person, asked).await.unwrap();
+    drop(world.vault.release(&logged).await.unwrap());
+    logged.complete(Outcome::Done);
+    world.restart(1).await;
+    let anchored = async || {
+        let directory = world.vault.directory();
+        directory.gate_head().map(|head| (head.seq, head.head))
+    };
+    for _ in 0..500 {
+        if anchored().await.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let only = VaultOnly {
+        vault: world.vault.id(),
+    };
+    let GateResponse::Status(status) = world.ask(GateRequest::Status(only)).await else {
+        panic!("no status");
+    };
+    assert_eq!(anchored().await, Some((1, status.head.head)));
+    world.confirmed().await;
 }
 
 /// The same vault, before its founding.
@@ -417,4 +437,58 @@ async fn a_refused_record_is_a_refused_entry() {
         .await
         .unwrap();
     test.finish().await.unwrap();
+}
+
+/// The vault's database is put back to yesterday and grows past what was published meanwhile, while
+/// the gatekeeper cannot be reached: other records stand where the published ones stood.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_restored_from_a_backup_does_not_open_when_it_has_grown_past_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, backup) = (folder.path().join("kept"), folder.path().join("backup"));
+    let options = obhut_sql::Options::default();
+    let db = obhut_sql::Db::open_sqlite(&kept, &options).await.unwrap();
+    let mut world = World::unfounded(db, 1).await;
+    world.found().await.unwrap();
+    world.confirmed().await;
+    world.vault.shut_down().await;
+    for end in ["", "-wal"] {
+        let of = |path: &Path| std::path::PathBuf::from(format!("{}{end}", path.display()));
+        if of(&kept).exists() {
+            std::fs::copy(of(&kept), of(&backup)).unwrap();
+        }
+    }
+    world.restart(1).await;
+    drop(world.activated(false).await);
+    world.confirmed().await;
+    let published = world.vault.directory().size();
+    world.vault.shut_down().await;
+
+    world.store = crate::world::reopen_sqlite(&backup).await;
+    let mut lonely = parts(world.folder.path(), &world.gate, &world.clock, 1);
+    lonely.tiles = Tiles::new(folder.path().join("tiles"));
+    lonely.notary = only_labels(&world);
+    let id = world.vault.id();
+    world.vault = world.store.open_vault(id, lonely).await.unwrap();
+    let registrar = Arc::clone(&world.registrar);
+    while world.vault.directory().size() <= published {
+        world.appoint(&registrar, Role::Dpo, None).await;
+    }
+    world.vault.shut_down().await;
+    let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
+    let refused = world.store.open_vault(id, parts).await.err();
+    assert!(matches!(refused, Some(StoreError::Damaged(_))));
+}
+
+/// A way to the gatekeeper on which nothing but labels comes through.
+fn only_labels(world: &World) -> Notary {
+    let gate = Arc::clone(&world.gate);
+    Notary::new(move |request| {
+        let gate = Arc::clone(&gate);
+        async move {
+            match GateRequest::from_bytes(&request) {
+                Ok(GateRequest::Labels(_)) => Some(gate.handle(&request).await),
+                _ => None,
+            }
+        }
+    })
 }
