@@ -7,14 +7,16 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use obhut_crypto::{CryptoError, Quarantine};
-use obhut_format::act::{ActKind, MAX_OBJECTS, ObjectRef, Reason};
+use obhut_format::act::{ActKind, MAX_OBJECTS, ObjectRef, Reason, lookup_hash};
 use obhut_format::capsule::PREFIX_BYTES;
 use obhut_format::statement::{CaseKind, Role};
 use obhut_format::{CaseId, DocumentId, UnitId};
+use obhut_suite::XwingSeed;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::ClientError;
-use crate::act::ActDraft;
+use crate::act::{ActDraft, stated_reason};
+use crate::clock::system_rng;
 use crate::open::{OpenedCard, OpenedCase, OpenedRevision};
 use crate::vault::Vault;
 use crate::whole_file::{Existing, WholeFile};
@@ -42,21 +44,41 @@ impl Vault {
         reference: &str,
         reason: Reason,
     ) -> Result<Vec<OpenedCase>, ClientError> {
-        let cases = self.cases_named(unit, reference).await?;
+        let cases = self.search(unit, reference, reason.clone()).await?;
         self.read_register(ActKind::FindCase, unit, cases, reason)
             .await
     }
 
-    /// Ids of a unit's cases of this file reference; nothing of them is opened.
+    /// Ids of a unit's cases of this file reference; nothing of them is opened. The search is logged with
+    /// its own name as the purpose.
     pub async fn cases_named(
         &mut self,
         unit: UnitId,
         reference: &str,
     ) -> Result<Vec<CaseId>, ClientError> {
+        let reason = stated_reason(ActKind::FindCase, None, None);
+        self.search(unit, reference, reason).await
+    }
+
+    /// An act of its own, whether it finds something or not. Nothing is released, so its ephemeral key
+    /// is thrown away.
+    async fn search(
+        &mut self,
+        unit: UnitId,
+        reference: &str,
+        reason: Reason,
+    ) -> Result<Vec<CaseId>, ClientError> {
         self.load_keyring().await?;
         let keys = self.keyring()?.epochs_of(unit);
         let tags: Vec<_> = keys.map(|key| key.blind_index(reference)).collect();
-        let mut cases = self.endpoint().look_up(unit, &tags).await?;
+        let draft = ActDraft::new(ActKind::FindCase, Role::CaseWorker)
+            .in_unit(unit)
+            .because(reason);
+        let ephemeral = XwingSeed::generate(&mut system_rng()).public();
+        let signer = self.act_signer()?;
+        let hash = lookup_hash(&tags);
+        let request = signer.sign(draft, Some(hash), Some(ephemeral.as_bytes()))?;
+        let mut cases = self.endpoint().look_up(&request, &tags).await?;
         cases.sort_unstable();
         cases.dedup();
         Ok(cases)

@@ -88,6 +88,14 @@ impl ObjectRef {
     }
 }
 
+/// What the act of a search names as its payload: the blind tags searched for, in their order.
+pub fn lookup_hash(tags: &[Hash]) -> Hash {
+    let context = Context::new("obhut/lookup/v1").number(tags.len() as u64);
+    tags.iter()
+        .fold(context, |context, tag| context.field(tag))
+        .hash()
+}
+
 /// RFC 6962 root over sorted objects; callers check that they are sorted and free of duplicates.
 pub fn objects_root(objects: &[ObjectRef]) -> Hash {
     crate::tree::root_of(objects.iter().map(Cbor::to_bytes))

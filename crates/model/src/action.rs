@@ -24,6 +24,11 @@ pub enum Mutate {}
 #[derive(Debug)]
 pub enum ReadLog {}
 
+/// Searching case ids by blind tags.
+#[derive(Debug)]
+pub enum Lookup {}
+
+impl sealed::Sealed for Lookup {}
 impl sealed::Sealed for Release {}
 impl sealed::Sealed for Mutate {}
 impl sealed::Sealed for ReadLog {}
@@ -38,6 +43,13 @@ impl Action for Release {
                 | ActKind::OpenDocument
                 | ActKind::ExportCase
         )
+    }
+}
+
+/// The search alone; reading what it found is a [`Release`] by another act.
+impl Action for Lookup {
+    fn covers(kind: ActKind) -> bool {
+        kind == ActKind::FindCase
     }
 }
 

@@ -6,7 +6,7 @@ use obhut_format::act::{Act, ActKind};
 use obhut_format::statement::{CaseKind, Role};
 use obhut_format::{CaseId, DeviceKid, Hash, PersonId, UnitId};
 
-use crate::action::{Action, Mutate, ReadLog, Release};
+use crate::action::{Action, Lookup, Mutate, ReadLog, Release};
 use crate::{Caller, CaseState, CaseStep, Change, Refusal};
 
 /// Version of these rules, kept in every access entry.
@@ -126,6 +126,22 @@ pub fn decide_founding(
     Ok(grant(caller, act, request.hash))
 }
 
+/// Decides a search by blind tags: a caseworker's, in the unit whose cases are searched, and about
+/// nothing else.
+pub fn decide_lookup(
+    caller: &Caller,
+    request: &Request<'_, Lookup>,
+) -> Result<Grant<Lookup>, Refusal> {
+    let act = request.act;
+    check_identity::<Lookup>(caller, act)?;
+    check_caseworker(act)?;
+    check_role(caller, act)?;
+    if act.object_count > 0 || act.case.is_some() || !act.persons.is_empty() {
+        return Err(Refusal::ObjectsUnfit);
+    }
+    Ok(grant(caller, act, request.hash))
+}
+
 fn grant<A>(caller: &Caller, act: &Act, hash: Hash) -> Grant<A> {
     Grant {
         act: hash,
@@ -234,7 +250,13 @@ fn decide_mutation(caller: &Caller, act: &Act, facts: &Facts) -> Result<(), Refu
         }
         decide_change(caller, act, facts, *change)?;
     }
-    Ok(())
+    // An act does not stand for another case than the one it changes.
+    match act.case {
+        Some(case) if facts.cases.iter().all(|known| known.case != case) => {
+            Err(Refusal::ChangeNotOfThisAct)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn decide_change(caller: &Caller, act: &Act, facts: &Facts, change: Change) -> Result<(), Refusal> {

@@ -323,3 +323,46 @@ fn founding_begins_with_a_card_and_is_done_by_a_registrar() {
     assert_eq!(decide(&registrar, &facts), Ok([7; 32]));
     assert_eq!(decide(&caller(&[]), &facts), Err(Refusal::NoAppointment));
 }
+
+#[test]
+fn f01_an_act_does_not_name_another_case_than_it_changes() {
+    let caller = caller(&[(Role::CaseWorker, Some(UNIT), None)]);
+    for kind in [
+        ActKind::ChangeCase,
+        ActKind::FileDocuments,
+        ActKind::Grant,
+        ActKind::RevokeGrant,
+        ActKind::CreateCase,
+    ] {
+        let facts = facts(kind, agency_case(UNIT));
+        let mut act = act(kind, Role::CaseWorker);
+        for named in [None, Some(CASE)] {
+            act.case = named;
+            assert_eq!(decision(&caller, &act, &facts), Ok(()), "{kind}");
+        }
+        act.case = Some(CaseId([0x77; 16]));
+        let refused = decision(&caller, &act, &facts);
+        assert_eq!(refused, Err(Refusal::ChangeNotOfThisAct), "{kind}");
+    }
+}
+
+#[test]
+fn a_search_is_a_caseworkers_and_about_nothing_else() {
+    let searching = |caller: &Caller, act: &Act| {
+        let facts = Facts::default();
+        let request = Request::<Lookup>::new(act, [7; 32], &facts);
+        decide_lookup(caller, &request).map(drop)
+    };
+    let worker = caller(&[(Role::CaseWorker, Some(UNIT), None)]);
+    let mut act = act(ActKind::FindCase, Role::CaseWorker);
+    assert_eq!(searching(&worker, &act), Err(Refusal::ObjectsUnfit));
+    act.object_count = 0;
+    assert_eq!(searching(&worker, &act), Ok(()));
+    act.unit = Some(OTHER_UNIT);
+    assert_eq!(searching(&worker, &act), Err(Refusal::NoAppointment));
+    act.role = Role::Citizen;
+    assert_eq!(searching(&worker, &act), Err(Refusal::NotForThisRole));
+    act.kind = ActKind::ListCases;
+    let refused = searching(&worker, &act);
+    assert_eq!(refused, Err(Refusal::KindNotOfThisAction));
+}

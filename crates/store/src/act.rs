@@ -45,8 +45,10 @@ pub enum ActError {
     /// The reason is not the one committed to, or blank, or too long.
     #[error("the reason is blank, too long or not the one of the act")]
     Reason,
-    /// The entry would go to a shard that does not exist.
-    #[error("the act names an unknown shard of the access log: synchronise and try again")]
+    /// The entry would go to a shard that does not exist, or is of another time.
+    #[error(
+        "the act names no shard of the access log that takes entries now: synchronise and try again"
+    )]
     Shard,
     /// The signature is not the device's.
     #[error("the act's signature is not the device's")]
@@ -65,12 +67,13 @@ pub struct VerifiedAct {
 }
 
 impl VerifiedAct {
-    /// Checks signature, vault, time and every opening. `knows_shard` says whether the shard exists.
+    /// Checks signature, vault, time and every opening. `takes_entries` says whether the shard
+    /// takes entries now.
     pub fn verify(
         request: ActRequest,
         device: &[u8; 32],
         vault: VaultId,
-        knows_shard: impl Fn(&str) -> bool,
+        takes_entries: impl Fn(&str) -> bool,
         now_us: u64,
     ) -> Result<Self, ActError> {
         let act = Act::from_bytes(&request.signed.act.0).map_err(|_| ActError::Malformed)?;
@@ -80,7 +83,7 @@ impl VerifiedAct {
         }
         check_time(&act, now_us)?;
         check_openings(&request, &act)?;
-        if !knows_shard(&act.shard) {
+        if !takes_entries(&act.shard) {
             return Err(ActError::Shard);
         }
         let hash = request.signed.hash();

@@ -3,6 +3,7 @@
 use obhut_format::Cbor;
 use obhut_format::act::{Act, ActRequest};
 use obhut_format::mutation::Committed;
+use obhut_log::replay::RecordLabel;
 use obhut_model::action::{Action, Mutate, ReadLog, Release};
 use obhut_model::policy::{decide, decide_founding};
 use obhut_model::{Caller, Facts, Grant, Refusal, Request};
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::act::{ActError, VerifiedAct};
 use crate::facts::{caller_facts, mutation_facts, release_facts};
 use crate::proposal::{Proposal, propose};
-use crate::sequencer::{EntryWork, LoggedAct, MutationWork, Work};
+use crate::sequencer::{EntryWork, LoggedAct, MutationWork, Work, mutation_labels};
 use crate::{Logged, StoreError, Vault};
 
 impl Vault {
@@ -25,8 +26,9 @@ impl Vault {
         let device = directory
             .device(caller.device())
             .ok_or(ActError::Signature)?;
-        let knows = |shard: &str| directory.find_shard(shard).is_some();
-        VerifiedAct::verify(request, &device.public, self.id(), knows, self.now_us())
+        let now_us = self.now_us();
+        let takes = |shard: &str| directory.takes_entries(shard, now_us);
+        VerifiedAct::verify(request, &device.public, self.id(), takes, now_us)
     }
 
     /// Parses a mutation, checks its rows and tries its records on a copy of the directory.
@@ -46,8 +48,9 @@ impl Vault {
         let act = Act::from_bytes(&request.signed.act.0).map_err(|_| ActError::Malformed)?;
         let caller = Caller::new(caller_facts(after, act.person, act.device), self.now_us())?;
         let device = after.device(act.device).ok_or(ActError::Signature)?;
-        let knows = |shard: &str| after.find_shard(shard).is_some();
-        let act = VerifiedAct::verify(request, &device.public, self.id(), knows, self.now_us())?;
+        let now_us = self.now_us();
+        let takes = |shard: &str| after.takes_entries(shard, now_us);
+        let act = VerifiedAct::verify(request, &device.public, self.id(), takes, now_us)?;
         Ok((caller, act))
     }
 
@@ -114,7 +117,7 @@ impl Vault {
         grant: Grant<Release>,
         act: VerifiedAct,
     ) -> Result<Logged<Release>, StoreError> {
-        self.log(grant, act).await
+        self.log(grant, act, Vec::new()).await
     }
 
     /// Logs the reading of the log.
@@ -123,7 +126,7 @@ impl Vault {
         grant: Grant<ReadLog>,
         act: VerifiedAct,
     ) -> Result<Logged<ReadLog>, StoreError> {
-        self.log(grant, act).await
+        self.log(grant, act, Vec::new()).await
     }
 
     /// Logs a refused act. Nothing to do before the founding, when there is no shard yet.
@@ -131,7 +134,24 @@ impl Vault {
         if !self.is_founded() {
             return Ok(());
         }
-        self.log_entry(act, Some(refusal)).await.map(drop)
+        self.log_entry(act, Vec::new(), Some(refusal))
+            .await
+            .map(drop)
+    }
+
+    /// As [`log_refusal`](Self::log_refusal) for an act that would have written these records: the
+    /// entry also stands under the labels of what they are about.
+    pub async fn log_refused_change(
+        &self,
+        act: VerifiedAct,
+        refusal: Refusal,
+        proposal: &Proposal,
+    ) -> Result<(), StoreError> {
+        if !self.is_founded() {
+            return Ok(());
+        }
+        let about = mutation_labels(&proposal.mutation, &self.directory());
+        self.log_entry(act, about, Some(refusal)).await.map(drop)
     }
 
     /// Commits records, rows, entry and CLOSE in one transaction. Records committed before are
@@ -157,27 +177,31 @@ impl Vault {
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
-    async fn log<A: Action>(
+    /// Logs an allowed act; `about` says what it is about beyond what it names.
+    pub(crate) async fn log<A: Action>(
         &self,
         grant: Grant<A>,
         act: VerifiedAct,
+        about: Vec<RecordLabel>,
     ) -> Result<Logged<A>, StoreError> {
         if grant.act() != act.hash() {
             return Err(StoreError::OtherAct);
         }
         let queue = self.queue()?;
-        let entry = self.log_entry(act.clone(), None).await?;
+        let entry = self.log_entry(act.clone(), about, None).await?;
         Ok(Logged::new(act, entry, &queue))
     }
 
     async fn log_entry(
         &self,
         act: VerifiedAct,
+        about: Vec<RecordLabel>,
         refusal: Option<Refusal>,
     ) -> Result<LoggedAct, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Work::Entry(Box::new(EntryWork {
             act,
+            about,
             refusal,
             reply,
         })))?;

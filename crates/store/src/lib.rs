@@ -9,6 +9,7 @@ mod error;
 mod facts;
 mod granted;
 mod logged;
+mod lookup;
 mod notary;
 mod objects;
 mod own_keys;

@@ -6,11 +6,11 @@ use obhut_format::mutation::{LambdaWrap, UnitLink};
 use obhut_format::reading::OwnKeys;
 use obhut_format::release::ReleasedCase;
 use obhut_format::statement::{CaseKind, Role};
-use obhut_format::{Blob, CaseId, Cbor, Hash, Kid, UnitId};
+use obhut_format::{Blob, CaseId, Cbor, Kid, UnitId};
 use obhut_model::Caller;
 use obhut_sql::{Batch, Kind, Row, SqlError, sql};
 
-use crate::columns::{blob, ids, int};
+use crate::columns::{blob, int};
 use crate::statements::{batches, statements};
 use crate::{StoreError, Vault};
 
@@ -19,7 +19,6 @@ statements! {
     SELECT_UNIT_LINKS = "SELECT unit, epoch, sealed FROM unit_links WHERE vault = $1 AND unit = $2 ORDER BY epoch";
     SELECT_LAMBDA_WRAPS = "SELECT body FROM lambda_wraps WHERE vault = $1 AND recipient = $2 ORDER BY person";
     SELECT_LOG_KEYS = "SELECT body FROM log_keys WHERE vault = $1 AND recipient = $2 ORDER BY origin, log_key";
-    SELECT_TAG = "SELECT case_id FROM blind_index WHERE vault = $1 AND unit = $2 AND tag = $3 ORDER BY case_id";
 }
 
 batches! {
@@ -32,9 +31,6 @@ batches! {
     SELECT_SEALED: 2 = Batch::with([("vault", Kind::Blob), ("idx", Kind::Int)],
         "SELECT r.idx, r.sealed FROM batch b JOIN records r ON r.vault = b.vault AND r.idx = b.idx");
 }
-
-/// Most tags of one look-up.
-const MAX_TAGS: usize = 256;
 
 impl Vault {
     /// Everything sealed to the caller's bundles, earlier ones included.
@@ -79,26 +75,6 @@ impl Vault {
         }
         let mut cases = self.load_cases(&[case], false).await?;
         cases.pop().ok_or(StoreError::NotFound)
-    }
-
-    /// Ids of the unit's cases under these blind-index tags. Nothing else is shown, so nothing is
-    /// logged here; reading their register entries is an act.
-    pub async fn lookup(
-        &self,
-        caller: &Caller,
-        unit: UnitId,
-        tags: &[Hash],
-    ) -> Result<Vec<CaseId>, StoreError> {
-        caller.require(Role::CaseWorker, Some(unit))?;
-        let mut cases = Vec::new();
-        for tag in tags.iter().take(MAX_TAGS) {
-            let statement = sql(SELECT_TAG).bind(self.id().0).bind(unit.0).bind(*tag);
-            let rows = self.0.db.fetch_all("lookup", statement).await?;
-            cases.extend(ids::<CaseId>(&rows, "case_id")?);
-        }
-        cases.sort_unstable();
-        cases.dedup();
-        Ok(cases)
     }
 
     /// Keys and links of cases, in the order asked, with their register entries if wanted.

@@ -6,7 +6,7 @@ use obhut_format::reading::{AccessLogAnswer, OwnKeys, RecordsPage};
 use obhut_format::release::{ReleaseAnswer, ReleasedCase, SignedDepositKey, SignedDepositReceipt};
 use obhut_format::session::Login;
 use obhut_format::share::SignedDeposit;
-use obhut_format::{CaseId, Cbor, DeviceKid, Hash, PersonId, UnitId, VaultId};
+use obhut_format::{CaseId, Cbor, DeviceKid, Hash, PersonId, VaultId};
 use obhut_log::tile::TilePath;
 use reqwest::Method;
 use serde::Deserialize;
@@ -274,15 +274,19 @@ impl Endpoint {
             .await
     }
 
-    /// Ids of cases under blind index tags of a unit.
-    pub async fn look_up(&self, unit: UnitId, tags: &[Hash]) -> Result<Vec<CaseId>, ClientError> {
+    /// Ids of cases under the blind index tags that the act names.
+    pub async fn look_up(
+        &self,
+        request: &ActRequest,
+        tags: &[Hash],
+    ) -> Result<Vec<CaseId>, ClientError> {
         #[derive(Deserialize)]
         struct Answer {
             cases: Vec<String>,
         }
         let tags: Vec<_> = tags.iter().map(|tag| bytes_to_b64(tag)).collect();
-        let body = json!({"unit": unit.to_string(), "tags": tags});
-        let answer: Answer = self.post("/lookups", &body, Retry::Idempotent).await?;
+        let body = json!({"request": to_b64(request), "tags": tags});
+        let answer: Answer = self.post("/lookups", &body, Retry::Unsent).await?;
         let cases = answer.cases.iter().map(|id| id.parse());
         Ok(cases.collect::<Result<_, _>>()?)
     }

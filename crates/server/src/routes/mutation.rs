@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::http::{B64, Json, Kind, Problem, refused};
+use crate::http::{B64, Json, Kind, Problem};
 use crate::objects::Stored;
 
 /// A signed act and what it writes.
@@ -67,7 +67,10 @@ pub(super) async fn commit(
     };
     let grant = match vault.authorise_mutation(caller, &act, &proposal) {
         Ok(grant) => grant,
-        Err(refusal) => return Err(refused(vault, act, refusal).await),
+        Err(refusal) => {
+            vault.log_refused_change(act, refusal, &proposal).await?;
+            return Err(refusal.into());
+        }
     };
     let committed = vault.commit(grant, act, proposal).await?;
     Ok(MutationAnswer::of(&committed))

@@ -8,7 +8,7 @@ use obhut_crypto::{
 };
 use obhut_format::act::{
     ACT_LABEL, ACT_LIFETIME_US, Act, ActKind, ActRequest, ObjectRef, Reason, SignedAct,
-    objects_root,
+    lookup_hash, objects_root,
 };
 use obhut_format::batch::RecordPayload;
 use obhut_format::card::{Assurance, Cosigner, VaultCard};
@@ -550,6 +550,18 @@ impl<'s> Agency<'s> {
         let request = self.sign(by, draft, Some(ephemeral.public().as_bytes()));
         let body = json!({"request": b64(request.to_bytes())});
         (self.post("/releases", &by.ground, body).await, ephemeral)
+    }
+
+    /// Searches a unit's cases by blind tags.
+    pub async fn look_up(&self, by: &Person, unit: UnitId, tags: &[Hash]) -> Answer {
+        let mut draft = Draft::new(ActKind::FindCase, Role::CaseWorker);
+        draft.unit = Some(unit);
+        draft.payload = Some(lookup_hash(tags));
+        let ephemeral = XwingSeed::generate(&mut rng()).public();
+        let request = self.sign(by, draft, Some(ephemeral.as_bytes()));
+        let tags: Vec<String> = tags.iter().map(b64).collect();
+        let body = json!({"request": b64(request.to_bytes()), "tags": tags});
+        self.post("/lookups", &by.ground, body).await
     }
 
     pub fn sign(&self, by: &Person, draft: Draft, epk: Option<&[u8]>) -> ActRequest {

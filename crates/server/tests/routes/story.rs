@@ -284,15 +284,11 @@ async fn lookups_give_ids_to_the_unit_alone() {
     let unit = agency.unit_with(&worker).await;
     let (subject, _) = agency.invite(true, &worker, Some(unit.id)).await;
     let case = agency.case(&worker, &unit, subject.id).await;
-    let tag = crate::world::b64(unit.key.blind_index("az 1/26"));
-    let body = serde_json::json!({"unit": unit.id.to_string(), "tags": [tag]});
-    let found = agency
-        .post("/lookups", &worker.ground, body.clone())
-        .await
-        .ok();
+    let tags = [unit.key.blind_index("az 1/26")];
+    let found = agency.look_up(&worker, unit.id, &tags).await.ok();
     assert_eq!(found["cases"][0], case.id.to_string());
     let stranger = agency.join(false, &agency.registrar, None).await;
-    let refused = agency.post("/lookups", &stranger.ground, body).await;
+    let refused = agency.look_up(&stranger, unit.id, &tags).await;
     assert!(matches!(
         refused.problem().0.as_str(),
         "not-found" | "refused"

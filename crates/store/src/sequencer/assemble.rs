@@ -180,7 +180,10 @@ impl Assembly<'_> {
             Some(_) => Decision::Refused,
             None => Decision::Allowed,
         };
-        let class = asked.case.and_then(|case| self.directory.case(case));
+        // What a change or a search is about follows from its payload.
+        let meant = asked.payload_hash.and(part.only_case());
+        let case = asked.case.or(meant);
+        let class = case.and_then(|case| self.directory.case(case));
         EntryDraft {
             a1: GroupA1 {
                 kind: asked.kind,
@@ -198,7 +201,7 @@ impl Assembly<'_> {
             },
             subjects: part.subjects.clone(),
             d: GroupD {
-                case: asked.case,
+                case,
                 class: class.map(|case| case.class),
                 objects: part.objects.clone(),
                 objects_root: asked.objects_root,

@@ -1,5 +1,7 @@
 //! How an act becomes one or more leaves: no label is left out, none stands twice in a leaf.
 
+use std::collections::HashSet;
+
 use obhut_format::act::{Act, ActKind, ObjectRef};
 use obhut_format::{CaseId, DocumentId, PersonId};
 use obhut_log::replay::{Directory, RecordLabel};
@@ -24,6 +26,14 @@ impl Part {
         Self {
             actor: Some(actor),
             ..Self::default()
+        }
+    }
+
+    /// The case, if it is about just one.
+    pub(crate) fn only_case(&self) -> Option<CaseId> {
+        match self.cases.as_slice() {
+            [case] => Some(*case),
+            _ => None,
         }
     }
 
@@ -90,11 +100,56 @@ struct Item {
     object: Option<ObjectRef>,
 }
 
-/// Splits an act into parts of at most 64 labels. Objects that do not exist give no labels, so that
-/// a refused act shows nothing of them.
+/// What the items so far stand for.
+#[derive(Default)]
+struct Named {
+    cases: HashSet<CaseId>,
+    persons: HashSet<PersonId>,
+    documents: HashSet<DocumentId>,
+}
+
+impl Named {
+    fn note(&mut self, item: &Item) {
+        self.cases.extend(item.case);
+        self.persons.extend(&item.subjects);
+        self.documents.extend(item.document);
+    }
+
+    /// What a label adds, if it is not named yet and exists.
+    fn missing(&self, label: &RecordLabel, directory: &Directory) -> Option<Item> {
+        match label.kind {
+            LabelKind::Case => {
+                let case = CaseId(label.id);
+                let item = (!self.cases.contains(&case)).then(|| item_of_case(directory, case));
+                item.filter(|item| item.case.is_some())
+            }
+            LabelKind::Document => {
+                let document = DocumentId(label.id);
+                let known = directory.document(document);
+                let known = known.filter(|_| !self.documents.contains(&document))?;
+                Some(Item {
+                    document: Some(document),
+                    ..item_of_case(directory, known.case)
+                })
+            }
+            LabelKind::Person => {
+                let person = PersonId(label.id);
+                let known = directory.person(person);
+                known.filter(|_| !self.persons.contains(&person))?;
+                Some(item_of_person(person))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Splits an act into parts of at most 64 labels: those of what it names, and of whatever else it is
+/// `about` by its records, whether it names that or not (F01, F02). What does not exist gives no
+/// labels, so that a refused act shows nothing of it.
 pub(crate) fn split(
     act: &Act,
     objects: &[ObjectRef],
+    about: &[RecordLabel],
     directory: &Directory,
 ) -> Result<Vec<Part>, StoreError> {
     let names_documents = matches!(
@@ -115,14 +170,26 @@ pub(crate) fn split(
     }
     items.extend(act.persons.iter().filter_map(|person| {
         let known = directory.person(*person)?;
-        Some(Item {
-            case: None,
-            subjects: vec![known.person],
-            document: None,
-            object: None,
-        })
+        Some(item_of_person(known.person))
     }));
+    let mut named = Named::default();
+    items.iter().for_each(|item| named.note(item));
+    for label in about {
+        if let Some(item) = named.missing(label, directory) {
+            named.note(&item);
+            items.push(item);
+        }
+    }
     fill(act.person, &items)
+}
+
+fn item_of_person(person: PersonId) -> Item {
+    Item {
+        case: None,
+        subjects: vec![person],
+        document: None,
+        object: None,
+    }
 }
 
 fn item_of_case(directory: &Directory, case: CaseId) -> Item {

@@ -2,6 +2,7 @@
 
 use obhut_format::act::ActKind;
 use obhut_format::batch::RecordPayload;
+use obhut_format::mutation::Mutation;
 use obhut_format::statement::{
     Event, PersonEnrolled, STATEMENT_LABEL, SignedStatement, Signer, Statement,
 };
@@ -47,7 +48,7 @@ pub(crate) fn plan_entry(work: &EntryWork, directory: &Directory) -> Result<Plan
     }
     Ok(Plan {
         records: Vec::new(),
-        parts: split_act(&work.act, directory)?,
+        parts: split_act(&work.act, &work.about, directory)?,
     })
 }
 
@@ -86,9 +87,11 @@ pub(crate) fn plan_mutation(
     if moved_on {
         check_rows(mutation, trial)?;
     }
+    let about = records.iter().flat_map(|record| &record.labels);
+    let about: Vec<RecordLabel> = about.map(|(label, _)| *label).collect();
     Ok(Plan {
+        parts: split_act(&work.act, &about, trial)?,
         records,
-        parts: split_act(&work.act, trial)?,
     })
 }
 
@@ -162,8 +165,21 @@ fn is_spoken_by_a_living_device(act: &VerifiedAct, directory: &Directory) -> boo
 }
 
 /// Refused acts, too, stand under the labels of what they named and what exists.
-fn split_act(act: &VerifiedAct, directory: &Directory) -> Result<Vec<Part>, StoreError> {
-    split(act.act(), act.objects(), directory)
+fn split_act(
+    act: &VerifiedAct,
+    about: &[RecordLabel],
+    directory: &Directory,
+) -> Result<Vec<Part>, StoreError> {
+    split(act.act(), act.objects(), about, directory)
+}
+
+/// What the records of a mutation that is not written are about.
+pub(crate) fn mutation_labels(mutation: &Mutation, directory: &Directory) -> Vec<RecordLabel> {
+    let records = mutation.records.iter();
+    records
+        .filter_map(|record| record_labels(&record.payload, directory).ok())
+        .flatten()
+        .collect()
 }
 
 /// Members of the case's unit read register entries and cards; whoever enrolled a person, and a

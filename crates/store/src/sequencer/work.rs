@@ -5,6 +5,7 @@ use obhut_format::entry::Outcome;
 use obhut_format::mutation::Committed;
 use obhut_format::statement::Event;
 use obhut_log::entry::EntryOpenings;
+use obhut_log::replay::RecordLabel;
 use obhut_log::{Core, Label, Recs};
 use obhut_model::Refusal;
 use tokio::sync::oneshot;
@@ -31,6 +32,8 @@ pub(crate) enum Work {
 /// An entry without records.
 pub(crate) struct EntryWork {
     pub(crate) act: VerifiedAct,
+    /// What it is about beyond what the act names.
+    pub(crate) about: Vec<RecordLabel>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) reply: Reply<LoggedAct>,
 }

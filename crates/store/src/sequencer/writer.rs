@@ -18,7 +18,7 @@ use super::labelling::Resolved;
 use super::log_state::{LogDraft, LogState};
 use super::outcome::{Done, add, answer, fail_all};
 use super::person_labels::PersonLabels;
-use super::plan::{Plan, plan_entry, plan_mutation, plan_statement};
+use super::plan::{Plan, mutation_labels, plan_entry, plan_mutation, plan_statement};
 use super::reader_keys::ReaderKeys;
 use super::work::{EntryWork, Work, batch_time_ms};
 use crate::act::VerifiedAct;
@@ -199,11 +199,16 @@ impl Writer {
         // A refused act that cannot be logged is given up: it would come back for ever.
         let again = matches!(&work, Work::Entry(work) if work.refusal.is_some());
         let act = work.act().filter(|_| refusal.is_some() && !again).cloned();
+        let about = match &work {
+            Work::Mutation(work) => mutation_labels(&work.proposal.mutation, &self.directory),
+            _ => Vec::new(),
+        };
         work.fail(error);
         let act = act.filter(|act| self.directory.find_shard(&act.act().shard).is_some())?;
         let (reply, _) = oneshot::channel();
         Some(Work::Entry(Box::new(EntryWork {
             act,
+            about,
             refusal,
             reply,
         })))

@@ -2,12 +2,12 @@
 
 use obhut_format::act::{
     ACT_LABEL, ACT_LIFETIME_US, Act, ActKind, ActRequest, ObjectRef, Reason, Released, SignedAct,
-    objects_root,
+    lookup_hash, objects_root,
 };
 use obhut_format::context::sha256;
 use obhut_format::mutation::{Committed, Mutation};
 use obhut_format::statement::Role;
-use obhut_format::{Blob, CaseId, Cbor, PersonId, UnitId};
+use obhut_format::{Blob, CaseId, Cbor, Hash, PersonId, UnitId};
 use obhut_log::entry::reason_commitment;
 use obhut_model::Caller;
 use obhut_model::action::{ReadLog, Release};
@@ -29,6 +29,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) persons: Vec<PersonId>,
     pub(crate) mutation: Option<&'a [u8]>,
     pub(crate) reason: Reason,
+    pub(crate) tags: Option<&'a [Hash]>,
 }
 
 impl Asked<'_> {
@@ -42,6 +43,7 @@ impl Asked<'_> {
             persons: vec![],
             mutation: None,
             reason: reason(),
+            tags: None,
         }
     }
 }
@@ -81,7 +83,10 @@ impl World {
             time_us: self.now(),
             expires_us: self.now() + ACT_LIFETIME_US,
             pinned: None,
-            payload_hash: asked.mutation.map(Mutation::hash),
+            payload_hash: asked
+                .mutation
+                .map(Mutation::hash)
+                .or(asked.tags.map(lookup_hash)),
             persons: asked.persons,
         };
         let bytes = act.to_bytes();
@@ -168,6 +173,24 @@ impl World {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A search by blind tags, as its route handles it.
+    pub(crate) async fn look_up(
+        &mut self,
+        person: &TestPerson,
+        unit: UnitId,
+        tags: &[Hash],
+    ) -> Result<Vec<CaseId>, StoreError> {
+        let asked = Asked {
+            tags: Some(tags),
+            ..Asked::new(ActKind::FindCase, Role::CaseWorker, Some(unit))
+        };
+        let (request, _) = self.act(person, asked);
+        let caller = self.caller(person)?;
+        let act = self.vault.verify_act(&caller, request)?;
+        let grant = self.vault.authorise_lookup(&caller, &act, tags)?;
+        self.vault.look_up(grant, act, tags).await
     }
 
     /// Reading one's own log.
