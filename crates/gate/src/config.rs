@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
+use crate::journal::Journal;
+
 /// Where the gatekeeper keeps its things.
 #[derive(Clone, Debug)]
 pub struct GateConfig {
@@ -19,6 +21,10 @@ pub struct GateConfig {
     pub database: Option<String>,
     /// Second store: a `postgres://` URL or a file, better on another disk.
     pub mirror: Option<String>,
+    /// The journal of tombstones, best on another disk; `folder/journal/tombstones` unless told otherwise.
+    pub journal: Option<PathBuf>,
+    /// A new storage key after so many days; 0 makes none by itself.
+    pub storage_key_days: u32,
 }
 
 impl GateConfig {
@@ -34,7 +40,14 @@ impl GateConfig {
             key_folder: key_folder.into(),
             database: None,
             mirror: None,
+            journal: None,
+            storage_key_days: 0,
         }
+    }
+
+    pub(crate) fn journal(&self) -> Journal {
+        let default = || self.folder.join("journal").join("tombstones");
+        Journal::new(self.journal.clone().unwrap_or_else(default))
     }
 
     pub(crate) fn signing_key(&self) -> PathBuf {

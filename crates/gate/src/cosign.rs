@@ -5,7 +5,7 @@ use obhut_log::{NoteKeyType, NoteSigner};
 
 use crate::log_head::verify_head;
 use crate::replay::VaultState;
-use crate::{Gate, Refusal, persist};
+use crate::{Gate, Refusal, persist, vaults};
 
 impl Gate {
     /// The signature line for a checkpoint. The replay only grows, so what is cosigned does too.
@@ -17,6 +17,12 @@ impl Gate {
         let origin = order.checkpoint.lines().next().unwrap_or_default();
         let (key, here) = state.log_position(origin)?;
         let mut signed = verify_head(&order.checkpoint, &key, &here)?;
+        if state.verify_compared(origin).is_err() {
+            let now_us = self.edge.now_us();
+            state.verify_witnessed_elsewhere(&signed, self.signing.public(), now_us)?;
+            vaults::keep_compared(&self.stores.first, state.vault, origin).await?;
+            state.compared.insert(origin.to_owned());
+        }
         let refused = |_| Refusal::Checkpoint;
         let name = state.cosigner(self.signing.public())?.name().to_owned();
         let signer = NoteSigner::new(name, NoteKeyType::Cosigner, self.signing.note_key());

@@ -38,6 +38,7 @@ impl Gate {
         if let Some(known) = stores::find_deposit(first, deposit.vault, deposit.batch).await? {
             return self.repeat_receipt(&known, hash).await;
         }
+        state.verify_compared(state.records_origin())?;
         state.verify_deposit_author(&deposit)?;
         let private = self.load_deposit_key(deposit.vault, deposit.key).await?;
         let now_us = self.edge.now_us();

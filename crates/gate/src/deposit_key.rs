@@ -135,7 +135,8 @@ fn read_signed(row: &Row) -> Option<SignedDepositKey> {
     SignedDepositKey::from_bytes(&bytes.ok()?).ok()
 }
 
-fn key_context(vault: VaultId, id: DepositKeyId) -> Context {
+/// What a sealed private half is bound to at rest.
+pub(crate) fn key_context(vault: VaultId, id: DepositKeyId) -> Context {
     Context::new("obhut/gate-deposit-key/v1")
         .field(&vault.0)
         .field(&id.0)

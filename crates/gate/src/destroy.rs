@@ -29,7 +29,7 @@ impl Gate {
         match self.load_due(state).await {
             Ok(due) => self.destroy_unregistered(state, due).await,
             // Without a fresh replay nothing is proved unregistered; the next sweep tries again.
-            Err(Refusal::RecordsStale | Refusal::NoCard) => Ok(0),
+            Err(Refusal::RecordsStale | Refusal::NoCard | Refusal::Restored) => Ok(0),
             Err(refusal) => Err(refusal),
         }
     }
@@ -37,6 +37,7 @@ impl Gate {
     /// Never registered, as a fresh replay proves, and thirty days old.
     async fn load_due(&self, state: &VaultState) -> Result<Vec<ShareRow>, Refusal> {
         let now_us = self.edge.now_us();
+        state.verify_compared(state.records_origin())?;
         state.verify_records_fresh(now_us)?;
         let until_us = now_us.saturating_sub(DESTROY_UNREGISTERED_AFTER_US);
         let first = &self.stores.first;

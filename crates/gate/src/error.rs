@@ -17,6 +17,9 @@ pub enum GateError {
         #[source]
         source: std::io::Error,
     },
+    /// The journal of tombstones holds something else than tombstones.
+    #[error("{0} is damaged: it tells what was destroyed, so restore it before anything is served")]
+    JournalDamaged(PathBuf),
     /// The storage key lies where backups of the data would take it along.
     #[error("the storage key folder {0} lies inside the data folder: choose a folder outside it")]
     KeyInsideData(PathBuf),

@@ -12,7 +12,7 @@ use obhut_log::{Core, Label, LogError, SignedCheckpoint};
 
 use crate::log_head::LogHead;
 use crate::persist::{self, Step};
-use crate::registrations::{self, Claim};
+use crate::registrations::{self, Claim, Fitting};
 use crate::replay::{Shard, VaultState};
 use crate::{Gate, Refusal};
 
@@ -56,13 +56,13 @@ impl Gate {
         let root = root.filter(|_| state.enrolled.root.is_none());
         let claims = claims_of(&feed)?;
         let db = &self.stores.first;
-        let claims = registrations::fitting(db, state.vault, claims).await?;
+        let fitting = registrations::fitting(db, state.vault, claims).await?;
         let head = extended(&state.records_head, &feed, replayer.size())?;
         let step = Step {
             feed: &feed,
             size: replayer.size(),
             head: &head,
-            claims: &claims,
+            fitting: &fitting,
             root,
         };
         state.in_doubt = true;
@@ -149,7 +149,7 @@ impl Gate {
             feed: &feed,
             size: shard.replayer.size(),
             head: &shard.head,
-            claims: &[],
+            fitting: &Fitting::default(),
             root: None,
         };
         state.in_doubt = true;

@@ -23,6 +23,7 @@ pub struct Gate {
     pub(crate) storage: StorageKeys,
     pub(crate) signing: SigningKey,
     pub(crate) edge: Edge,
+    pub(crate) storage_key_days: u32,
     vaults: RwLock<HashMap<VaultId, Arc<Mutex<VaultState>>>>,
 }
 
@@ -33,8 +34,9 @@ impl Gate {
         prepare_folders(&config)?;
         let mut rng = edge.rng();
         let stores = Stores::open(&config).await?;
-        let mut storage = StorageKeys::load(&config.key_folder)?;
-        persist::verify_storage_keys(&stores.first, &mut storage, &mut rng).await?;
+        let storage = StorageKeys::load(&config.key_folder)?;
+        let now_us = edge.now_us();
+        persist::verify_storage_keys(&stores.first, &storage, now_us, &mut rng).await?;
         let known = vaults::load_all(&stores.first).await?;
         let path = config.signing_key();
         if !known.is_empty() && !path.exists() {
@@ -56,6 +58,7 @@ impl Gate {
             storage,
             signing,
             edge,
+            storage_key_days: config.storage_key_days,
             vaults: RwLock::new(vaults),
         })
     }
@@ -179,6 +182,7 @@ impl Gate {
     pub async fn sweep(&self) -> Result<u64, Refusal> {
         self.erase_deposit_keys().await?;
         crate::seen::forget_old(&self.stores.first, self.edge.now_us()).await?;
+        self.tend_storage_keys().await?;
         let vaults: Vec<_> = self.read_vaults().keys().copied().collect();
         let mut destroyed = 0;
         for vault in vaults {

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use obhut_format::ShareId;
 use obhut_format::VaultId;
@@ -75,7 +76,7 @@ impl SigningKey {
 
 /// The storage keys by number; new shares go under the one with the highest number.
 pub(crate) struct StorageKeys {
-    keys: BTreeMap<u32, Secret<32>>,
+    keys: RwLock<BTreeMap<u32, Secret<32>>>,
     folder: PathBuf,
 }
 
@@ -97,21 +98,54 @@ impl StorageKeys {
             }
         }
         Ok(Self {
-            keys,
+            keys: RwLock::new(keys),
             folder: folder.to_owned(),
         })
     }
 
     /// Makes the first key. MUST only be called when nothing was ever sealed.
-    pub(crate) fn generate_first(&mut self, rng: &mut impl CryptoRng) -> Result<(), GateError> {
-        let key = write_key(&self.folder.join("storage-1.key"), rng)?;
-        self.keys.insert(1, key);
+    pub(crate) fn generate_first(&self, rng: &mut impl CryptoRng) -> Result<(), GateError> {
+        self.generate_next(rng).map(drop)
+    }
+
+    /// Makes a further key, in use from now on; gives its number.
+    pub(crate) fn generate_next(&self, rng: &mut impl CryptoRng) -> Result<u32, GateError> {
+        let number = self.newest().unwrap_or_default() + 1;
+        let key = write_key(&self.path(number), rng)?;
+        self.write().insert(number, key);
+        Ok(number)
+    }
+
+    /// Overwrites and removes a key under which nothing lies any more.
+    pub(crate) fn erase(&self, number: u32) -> Result<(), GateError> {
+        let path = self.path(number);
+        let erase = || -> io::Result<()> {
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            file.write_all(&[0; 32])?;
+            file.sync_all()?;
+            fs::remove_file(&path)?;
+            fs::File::open(&self.folder)?.sync_all()
+        };
+        erase().map_err(GateError::file(&path))?;
+        self.write().remove(&number);
         Ok(())
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        self.folder.join(format!("storage-{number}.key"))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<u32, Secret<32>>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<u32, Secret<32>>> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of the key in use; `None` before the first.
     pub(crate) fn newest(&self) -> Option<u32> {
-        self.keys.last_key_value().map(|(number, _)| *number)
+        self.read().last_key_value().map(|(number, _)| *number)
     }
 
     pub(crate) fn missing(&self, number: u32) -> GateError {
@@ -128,7 +162,8 @@ impl StorageKeys {
         secret: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<(u32, Vec<u8>), Refusal> {
-        let (number, key) = self.keys.last_key_value().ok_or(Refusal::StorageKey)?;
+        let keys = self.read();
+        let (number, key) = keys.last_key_value().ok_or(Refusal::StorageKey)?;
         let sealed = seal(key, context.as_bytes(), secret, rng).map_err(|_| Refusal::StorageKey)?;
         Ok((*number, sealed))
     }
@@ -139,7 +174,8 @@ impl StorageKeys {
         context: &Context,
         sealed: &[u8],
     ) -> Result<SecretBytes, Refusal> {
-        let key = self.keys.get(&number).ok_or(Refusal::StorageKey)?;
+        let keys = self.read();
+        let key = keys.get(&number).ok_or(Refusal::StorageKey)?;
         open(key, context.as_bytes(), sealed).map_err(|_| Refusal::StorageKey)
     }
 }

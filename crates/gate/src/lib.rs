@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backup;
 mod config;
 mod cosign;
 mod deposit;
@@ -8,6 +9,7 @@ mod destroy;
 mod error;
 mod feed;
 mod gate;
+mod journal;
 mod keys;
 mod labels;
 pub mod link;
@@ -18,6 +20,7 @@ mod refusal;
 mod registrations;
 mod release;
 mod replay;
+mod rotation;
 mod rows;
 mod schema;
 mod seen;

@@ -29,6 +29,12 @@ fn run(args: Args) -> Result<String, OperatorError> {
         Command::Serve(args) => block_on(operator::serve(args)),
         Command::Enrol(args) => block_on(operator::enrol(args)),
         Command::Status(args) => block_on(operator::status(&args.data)),
+        Command::Backup(args) => block_on(operator::backup(args)),
+        Command::Verify(args) => block_on(operator::verify(args)),
+        Command::Restore(args) => block_on(operator::restore(args)),
+        Command::BackupKeys(args) => operator::backup_keys(&args),
+        Command::RotateKey(args) => block_on(operator::rotate_key(&args.data)),
+        Command::Accept(args) => block_on(operator::accept(args)),
         Command::Witness { command } => match command {
             WitnessCommand::Init(args) => block_on(operator::witness_init(args)),
             WitnessCommand::Trust(args) => block_on(operator::witness_trust(args)),

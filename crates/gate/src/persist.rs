@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::keys::StorageKeys;
 use crate::log_head::LogHead;
-use crate::registrations::{self, Claim};
+use crate::registrations::{self, Fitting};
 use crate::replay::{Shard, VaultState};
 use crate::rows::int;
 use crate::vaults::{self, Enrolled};
@@ -43,14 +43,18 @@ const LOAD_TAIL: &str =
 const LOGS: &str = "SELECT origin, cosigned_size, checkpoint FROM logs WHERE vault = $1";
 const TOUCH: &str = "UPDATE vaults SET origin = origin WHERE vault = $1";
 const STORAGE_KEYS: &str = "SELECT number, probe FROM storage_keys ORDER BY number";
-const KEEP_STORAGE_KEY: &str = "INSERT INTO storage_keys (number, probe) VALUES ($1, $2)";
+const KEEP_STORAGE_KEY: &str =
+    "INSERT INTO storage_keys (number, probe, made_us) VALUES ($1, $2, $3)";
+const DATE_STORAGE_KEY: &str =
+    "UPDATE storage_keys SET made_us = $2 WHERE number = $1 AND made_us IS NULL";
+const PROBE: &str = "obhut/gate-storage-key/v1";
 
 /// What a feed brought, to be made durable in one transaction.
 pub(crate) struct Step<'a> {
     pub(crate) feed: &'a Feed,
     pub(crate) size: u64,
     pub(crate) head: &'a LogHead,
-    pub(crate) claims: &'a [Claim],
+    pub(crate) fitting: &'a Fitting,
     pub(crate) root: Option<Kid>,
 }
 
@@ -77,7 +81,7 @@ pub(crate) async fn keep_step(
                 TAIL.execute(&mut tx, tail_rows(step.feed)).await?;
             }
         }
-        registrations::insert(&mut tx, vault, step.claims).await?;
+        registrations::insert(&mut tx, vault, step.fitting).await?;
         if let Some(root) = step.root {
             vaults::pin_root(&mut tx, vault, root).await?;
         }
@@ -158,6 +162,7 @@ pub(crate) async fn resume(db: &Db, enrolled: Enrolled) -> Result<VaultState, Re
     let mut state = VaultState::new(enrolled);
     let vault = state.vault;
     state.chain = seen::load_chain(db, vault).await?;
+    state.compared = vaults::compared_logs(db, vault).await?;
     let rows = db.fetch_all("gate_logs", sql(LOGS).bind(vault.0)).await?;
     let mut heads = Vec::with_capacity(rows.len());
     for row in rows {
@@ -250,11 +255,12 @@ impl Kept {
 /// Every key that shares were sealed under is there and the right one; the first start makes one.
 pub(crate) async fn verify_storage_keys(
     db: &Db,
-    storage: &mut StorageKeys,
+    storage: &StorageKeys,
+    now_us: u64,
     rng: &mut impl CryptoRng,
 ) -> Result<(), GateError> {
     let rows = db.fetch_all("gate_storage_keys", sql(STORAGE_KEYS)).await?;
-    let probe_context = Context::new("obhut/gate-storage-key/v1");
+    let probe_context = Context::new(PROBE);
     let mut known = Vec::with_capacity(rows.len());
     for row in rows {
         let number = row.column("number")?;
@@ -271,14 +277,39 @@ pub(crate) async fn verify_storage_keys(
     if known.contains(&newest) {
         return Ok(());
     }
-    let sealed = storage.seal(&probe_context, b"probe", rng);
-    let (number, probe) = sealed.map_err(|_| storage.missing(newest))?;
+    keep_storage_key(db, storage, now_us, rng)
+        .await
+        .map_err(|refusal| match refusal {
+            Refusal::Unavailable(error) => GateError::Sql(error),
+            _ => storage.missing(newest),
+        })
+}
+
+/// Notes the newest key with something sealed under it, to recognise it by.
+pub(crate) async fn keep_storage_key(
+    db: &Db,
+    storage: &StorageKeys,
+    now_us: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<(), Refusal> {
+    let (number, probe) = storage.seal(&Context::new(PROBE), b"probe", rng)?;
     db.write("gate_keep_storage_key", async |mut tx| {
         sql(KEEP_STORAGE_KEY)
             .bind(number)
             .bind(probe.as_slice())
+            .bind(int(now_us))
             .execute(&mut tx)
             .await
+    })
+    .await?;
+    Ok(())
+}
+
+/// Gives a key of an earlier version a date to count from.
+pub(crate) async fn date_storage_key(db: &Db, number: u32, now_us: u64) -> Result<(), Refusal> {
+    db.write("gate_date_storage_key", async |mut tx| {
+        let statement = sql(DATE_STORAGE_KEY).bind(number).bind(int(now_us));
+        statement.execute(&mut tx).await
     })
     .await?;
     Ok(())

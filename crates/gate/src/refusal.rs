@@ -97,6 +97,9 @@ pub enum Refusal {
     /// An entry lacks the label of the actor, a case, a subject or a document.
     #[error("an entry lacks the label of the actor, a case, a subject or a document")]
     LabelMissing,
+    /// The journal of tombstones cannot be written; nothing was destroyed.
+    #[error("the journal of tombstones cannot be written; nothing was destroyed")]
+    Journal(#[source] std::io::Error),
     /// No share holds the λ of a person.
     #[error("no share holds the λ of a person")]
     LabelsUnknown,
@@ -136,6 +139,11 @@ pub enum Refusal {
     /// The records log has no quorum of cosignatures from the last five minutes.
     #[error("the records log has no quorum of cosignatures from the last five minutes")]
     RecordsStale,
+    /// The gatekeeper was restored from a backup, and no witness elsewhere has shown yet how far this log is.
+    #[error(
+        "the gatekeeper was restored from a backup, and no witness elsewhere has shown yet how far this log is"
+    )]
+    Restored,
     /// The log is not a shard that the records log names.
     #[error("the log is not a shard that the records log names")]
     ShardUnknown,
@@ -195,6 +203,7 @@ impl Refusal {
             Self::FeedGap => "feed-gap",
             Self::FeedRefused(_) => "feed-refused",
             Self::GrantInvalid => "grant-invalid",
+            Self::Journal(_) => "journal",
             Self::LabelMissing => "label-missing",
             Self::LabelsUnknown => "labels-unknown",
             Self::LeafCommitment => "leaf-commitment",
@@ -209,6 +218,7 @@ impl Refusal {
             Self::PurposeUnsupported => "purpose-not-supported",
             Self::RecordsBehind => "records-behind",
             Self::RecordsStale => "records-stale",
+            Self::Restored => "restored",
             Self::ShardUnknown => "shard-unknown",
             Self::ShareDestroyed => "share-destroyed",
             Self::ShareExists => "share-exists",

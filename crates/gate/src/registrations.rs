@@ -11,6 +11,15 @@ use obhut_sql::{Batch, Db, Kind, SqlError, Tx, Value};
 use crate::rows::{ShareRow, int};
 use crate::stores;
 
+const MISSING: Batch<3> = Batch::insert(
+    "missing_shares",
+    [
+        ("vault", Kind::Blob),
+        ("share_id", Kind::Blob),
+        ("record_index", Kind::Int),
+    ],
+)
+.tail("ON CONFLICT DO NOTHING");
 const INSERT: Batch<6> = Batch::insert(
     "registrations",
     [
@@ -135,25 +144,44 @@ pub(crate) async fn fitting(
     db: &Db,
     vault: VaultId,
     claims: Vec<Claim>,
-) -> Result<Vec<Claim>, SqlError> {
+) -> Result<Fitting, SqlError> {
     let named = claims.iter().map(|claim| claim.share_id);
     let shares = stores::find_shares(db, vault, named).await?;
-    let mut fitting = Vec::with_capacity(claims.len());
+    let mut found = Fitting::default();
     for claim in claims {
         match shares.get(&claim.share_id) {
-            Some(share) if claim.fits(share) => fitting.push(claim),
-            _ => tracing::warn!(
+            Some(share) if claim.fits(share) => found.claims.push(claim),
+            None => found.missing.push((claim.share_id, claim.record_index)),
+            Some(_) => tracing::warn!(
                 share = %claim.share_id,
                 record = claim.record_index,
                 "a record names a share that does not fit its deposit"
             ),
         }
     }
-    Ok(fitting)
+    if !found.missing.is_empty() {
+        let count = found.missing.len();
+        tracing::warn!(count, "records name shares that are not here");
+    }
+    Ok(found)
 }
 
-/// Keeps registrations; the first for an object stands.
-pub(crate) async fn insert(tx: &mut Tx, vault: VaultId, claims: &[Claim]) -> Result<(), SqlError> {
+/// What a feed's records name.
+#[derive(Default)]
+pub(crate) struct Fitting {
+    /// Claims on shares that are there and fit.
+    claims: Vec<Claim>,
+    /// Shares that are not there, with the index of the record that names them.
+    missing: Vec<(ShareId, u64)>,
+}
+
+/// Keeps registrations, the first for an object stands, and what is missing.
+pub(crate) async fn insert(tx: &mut Tx, vault: VaultId, fitting: &Fitting) -> Result<(), SqlError> {
+    let missing = fitting.missing.iter();
+    let missing =
+        missing.map(|(share, record)| [vault.0.into(), share.0.into(), Value::Int(int(*record))]);
+    MISSING.execute(tx, missing).await?;
+    let claims = &fitting.claims;
     let row = |claim: &Claim| -> [Value; 6] {
         [
             vault.0.into(),

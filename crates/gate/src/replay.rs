@@ -1,6 +1,6 @@
 //! One vault as the gatekeeper knows it: by its own replay of both logs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use obhut_format::person::device_kid;
 use obhut_format::release::PersonLabels;
@@ -28,6 +28,8 @@ pub(crate) struct VaultState {
     pub(crate) chain: (u64, Hash),
     /// Set while something is written of which this state knows nothing yet.
     pub(crate) in_doubt: bool,
+    /// Logs that were compared after a restore.
+    pub(crate) compared: BTreeSet<String>,
     labels: HashMap<String, HashMap<PersonId, PersonLabels>>,
 }
 
@@ -51,6 +53,7 @@ impl VaultState {
             shards: BTreeMap::new(),
             chain: (0, obhut_format::release::gate_chain_start(vault)),
             in_doubt: false,
+            compared: BTreeSet::new(),
             labels: HashMap::new(),
             enrolled,
         }
@@ -132,6 +135,38 @@ impl VaultState {
             self.witnessed = Some((directory.clone(), newest.clone()));
         }
         self.records_head = head;
+    }
+
+    /// F11: after a restore a log counts again once it was compared.
+    pub(crate) fn verify_compared(&self, origin: &str) -> Result<(), Refusal> {
+        if self.enrolled.restored_us.is_none() || self.compared.contains(origin) {
+            Ok(())
+        } else {
+            Err(Refusal::Restored)
+        }
+    }
+
+    /// F11: a witness elsewhere has cosigned exactly this head within the last five minutes, so no longer history is kept
+    /// from a gatekeeper whose backup was older.
+    pub(crate) fn verify_witnessed_elsewhere(
+        &self,
+        signed: &SignedCheckpoint,
+        own: [u8; 32],
+        now_us: u64,
+    ) -> Result<(), Refusal> {
+        let card = self.directory().card().ok_or(Refusal::NoCard)?;
+        let others = card.cosigners.iter();
+        for other in others.filter(|other| other.elsewhere && other.public != own) {
+            let public = NotePublic::parse(&other.public).map_err(|_| Refusal::Checkpoint)?;
+            let key = VerifierKey::new(&other.name, NoteKeyType::Cosigner, public);
+            let key = key.map_err(|_| Refusal::Checkpoint)?;
+            if let Ok(Some(at_s)) = signed.note().cosigned_at(&key)
+                && at_s.abs_diff(now_us / 1_000_000) <= QUORUM_AGE_S
+            {
+                return Ok(());
+            }
+        }
+        Err(Refusal::Restored)
     }
 
     /// F21: the records log as a quorum of the last five minutes saw it. What takes rights away

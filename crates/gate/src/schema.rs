@@ -21,11 +21,13 @@ pub(crate) const FIRST: Schema = Schema {
         step!(1, "shares", "postgres"),
         step!(2, "gatekeeper", "postgres"),
         step!(3, "enrolment", "postgres"),
+        step!(4, "keeping", "postgres"),
     ],
     sqlite: &[
         step!(1, "shares", "sqlite"),
         step!(2, "gatekeeper", "sqlite"),
         step!(3, "enrolment", "sqlite"),
+        step!(4, "keeping", "sqlite"),
     ],
 };
 

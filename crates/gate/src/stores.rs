@@ -8,6 +8,7 @@ use obhut_format::share::ShareKind;
 use obhut_format::{BatchId, ShareId, VaultId};
 use obhut_sql::{Batch, Db, Kind, Options, Row, SqlError, Tx, Value, sql};
 
+use crate::journal::Journal;
 use crate::rows::{DEPOSITS, DepositRow, SHARES, ShareRow, TOMBSTONES, Tombstone};
 use crate::{GateConfig, GateError, Refusal, keys, schema};
 
@@ -15,6 +16,7 @@ use crate::{GateConfig, GateError, Refusal, keys, schema};
 pub(crate) struct Stores {
     pub(crate) first: Db,
     second: Db,
+    journal: Journal,
     share_a_disk: bool,
 }
 
@@ -33,10 +35,17 @@ impl Stores {
         let stores = Self {
             first,
             second,
+            journal: config.journal(),
             share_a_disk: first_place.shares_a_disk_with(&second_place),
         };
+        stores.bury(&stores.journal.read()?).await?;
         stores.reconcile().await?;
         Ok(stores)
+    }
+
+    /// First and second.
+    pub(crate) fn both(&self) -> [&Db; 2] {
+        [&self.first, &self.second]
     }
 
     /// Whether one broken disk would take both stores.
@@ -106,6 +115,14 @@ impl Stores {
 
     /// Ends shares for ever, in both stores; the space they took is overwritten.
     pub(crate) async fn destroy(&self, tombstones: &[Tombstone]) -> Result<(), Refusal> {
+        self.journal.append(tombstones).map_err(Refusal::Journal)?;
+        Ok(self.bury(tombstones).await?)
+    }
+
+    async fn bury(&self, tombstones: &[Tombstone]) -> Result<(), SqlError> {
+        if tombstones.is_empty() {
+            return Ok(());
+        }
         for db in [&self.second, &self.first] {
             db.write("gate_destroy", async |mut tx| {
                 let rows = tombstones.iter().map(Tombstone::to_values);
@@ -214,6 +231,10 @@ const DELETE_ENTOMBED: &str = "DELETE FROM shares WHERE EXISTS (SELECT 1 FROM to
 const COUNT_BY_KIND: &str =
     "SELECT kind, COUNT(*) AS living FROM shares WHERE vault = $1 GROUP BY kind ORDER BY kind";
 const COUNT_DESTROYED: &str = "SELECT COUNT(*) AS destroyed FROM tombstones WHERE vault = $1";
+const COUNT_MISSING: &str = "SELECT COUNT(*) AS missing FROM missing_shares m WHERE m.vault = $1
+    AND NOT EXISTS (SELECT 1 FROM shares WHERE shares.vault = m.vault AND shares.share_id = m.share_id)
+    AND NOT EXISTS (SELECT 1 FROM tombstones
+        WHERE tombstones.vault = m.vault AND tombstones.share_id = m.share_id)";
 const UNREGISTERED: &str = "SELECT * FROM shares WHERE vault = $1 AND deposited_us <= $2
     AND NOT EXISTS (SELECT 1 FROM registrations
         WHERE registrations.vault = shares.vault AND registrations.share_id = shares.share_id)
@@ -320,6 +341,12 @@ pub(crate) async fn count(
     let row = db.fetch_optional("gate_count_destroyed", sql(COUNT_DESTROYED).bind(vault.0));
     let destroyed = row.await?.ok_or(SqlError::NoRow)?.column("destroyed")?;
     Ok((living, destroyed))
+}
+
+/// Shares that the records log names and that are neither there nor destroyed: lost with what no backup had.
+pub(crate) async fn count_missing(db: &Db, vault: VaultId) -> Result<u64, SqlError> {
+    let row = db.fetch_optional("gate_count_missing", sql(COUNT_MISSING).bind(vault.0));
+    row.await?.ok_or(SqlError::NoRow)?.column("missing")
 }
 
 async fn delete_entombed(tx: &mut Tx) -> Result<(), SqlError> {

@@ -1,5 +1,7 @@
 //! Enrolment: which vaults this gatekeeper serves, pinned to their keys and, over a connection, to a server.
 
+use std::collections::BTreeSet;
+
 use obhut_format::gate_link::{CodedEnrolment, EnrolmentCode, PartyKey, enrolment_message};
 use obhut_format::release::EnrolVault;
 use obhut_format::{Hash, Kid, VaultId};
@@ -22,6 +24,10 @@ const ADD_CODE: &str =
 const FIND_CODE: &str =
     "SELECT secret FROM enrolment_codes WHERE code = $1 AND server = $2 AND until_us >= $3";
 const USE_CODE: &str = "DELETE FROM enrolment_codes WHERE code = $1";
+const COMPARED: &str = "SELECT origin FROM compared_logs WHERE vault = $1";
+const KEEP_COMPARED: &str =
+    "INSERT INTO compared_logs (vault, origin) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const ACCEPT: &str = "UPDATE vaults SET restored_us = NULL WHERE vault = $1";
 const FORGET_CODES: &str = "DELETE FROM enrolment_codes WHERE until_us < $1";
 
 /// What a vault is pinned to.
@@ -34,6 +40,8 @@ pub(crate) struct Enrolled {
     pub(crate) root: Option<Kid>,
     /// The only server that may speak for it; none in the vault's own process.
     pub(crate) server: Option<[u8; 32]>,
+    /// When its rows came from a backup; its logs count again once each was compared.
+    pub(crate) restored_us: Option<u64>,
 }
 
 impl Enrolled {
@@ -45,6 +53,7 @@ impl Enrolled {
             access_key: enrol.access_key,
             root: enrol.root,
             server,
+            restored_us: None,
         }
     }
 
@@ -56,6 +65,7 @@ impl Enrolled {
             access_key: row.column("access_key")?,
             root: row.column::<Option<_>>("root")?.map(Kid),
             server: row.column("server")?,
+            restored_us: row.column("restored_us")?,
         })
     }
 
@@ -64,6 +74,7 @@ impl Enrolled {
         let same = |root: &Option<Kid>| {
             Self {
                 root: *root,
+                restored_us: self.restored_us,
                 ..other.clone()
             } == *self
         };
@@ -107,7 +118,7 @@ impl Gate {
         let known = self.find_vault(wanted.vault).ok();
         if let Some(known) = known {
             // The answer got lost: the same founding again.
-            let same = known.lock().await.enrolled == wanted;
+            let same = known.lock().await.enrolled.admits(&wanted);
             return if same {
                 Ok(self.public_key())
             } else {
@@ -240,4 +251,29 @@ pub(crate) async fn pin_root(tx: &mut Tx, vault: VaultId, root: Kid) -> Result<(
         .execute(tx)
         .await
         .map(drop)
+}
+
+/// Logs of a restored vault that were compared.
+pub(crate) async fn compared_logs(db: &Db, vault: VaultId) -> Result<BTreeSet<String>, SqlError> {
+    let rows = db.fetch_all("gate_compared", sql(COMPARED).bind(vault.0));
+    rows.await?.iter().map(|row| row.column("origin")).collect()
+}
+
+/// A log of a restored vault was compared.
+pub(crate) async fn keep_compared(db: &Db, vault: VaultId, origin: &str) -> Result<(), SqlError> {
+    db.write("gate_keep_compared", async |mut tx| {
+        let statement = sql(KEEP_COMPARED).bind(vault.0).bind(origin);
+        statement.execute(&mut tx).await.map(drop)
+    })
+    .await
+}
+
+/// Takes a restored vault's logs as they are; on the word of the operator. Whether there is such a vault.
+pub(crate) async fn accept_restored(db: &Db, vault: VaultId) -> Result<bool, SqlError> {
+    let changed = db
+        .write("gate_accept", async |mut tx| {
+            sql(ACCEPT).bind(vault.0).execute(&mut tx).await
+        })
+        .await?;
+    Ok(changed > 0)
 }

@@ -26,6 +26,18 @@ pub enum Command {
     Enrol(EnrolArgs),
     /// Show fingerprint, vaults and stores. The gatekeeper may be running.
     Status(DataArgs),
+    /// Cut a backup of the first store into a new folder, without any key. The gatekeeper may be running.
+    Backup(BackupArgs),
+    /// Restore a backup in test: resume every log, open every share. The gatekeeper may be running.
+    Verify(RestoreArgs),
+    /// Restore a backup into an empty first store. The gatekeeper must be stopped.
+    Restore(RestoreArgs),
+    /// Copy signing key and storage keys to a folder of their own.
+    BackupKeys(BackupKeysArgs),
+    /// Make a new storage key at once and re-encrypt what lives. The gatekeeper must be stopped.
+    RotateKey(DataArgs),
+    /// After a restore: take the logs of a vault without a witness elsewhere as they are. The gatekeeper must be stopped.
+    Accept(AcceptArgs),
     /// Run a witness: it cosigns the heads of logs, each only as a continuation of what it cosigned before.
     Witness {
         /// What to do.
@@ -66,6 +78,50 @@ pub struct InitArgs {
     /// Second store: a `postgres://` URL or a file, best on another disk.
     #[arg(long, value_name = "URL|FILE")]
     pub mirror: Option<String>,
+}
+
+/// `backup`.
+#[derive(clap::Args)]
+pub struct BackupArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A new or empty folder.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+/// `backup-keys`.
+#[derive(clap::Args)]
+pub struct BackupKeysArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A folder outside data and keys, best on a medium of its own.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+/// `verify` and `restore`.
+#[derive(clap::Args)]
+pub struct RestoreArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The folder of the backup.
+    #[arg(long, value_name = "DIR")]
+    pub backup: PathBuf,
+}
+
+/// `accept`.
+#[derive(clap::Args)]
+pub struct AcceptArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The vault.
+    #[arg(long)]
+    pub vault: String,
 }
 
 /// `serve`.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::backup::BackupError;
 use crate::witness::WitnessError;
 use crate::{GateError, Refusal};
 
@@ -12,6 +13,9 @@ pub enum OperatorError {
     /// `init` on a folder that has a gatekeeper already.
     #[error("{} is in use already", .0.display())]
     AlreadyInitialised(PathBuf),
+    /// A backup could not be made, proved or restored.
+    #[error("the backup")]
+    Backup(#[from] BackupError),
     /// The configuration is wrong.
     #[error("the configuration is not usable: {0}")]
     Config(String),

@@ -1,6 +1,7 @@
 //! What the operator of a gatekeeper of its own does: the commands of `obhut-gate`.
 
 pub mod args;
+mod backup;
 mod check_config;
 mod clock;
 mod enrol;
@@ -13,6 +14,7 @@ mod settings;
 mod status;
 mod witness;
 
+pub use backup::{accept, backup, backup_keys, restore, rotate_key, verify};
 pub use check_config::check_config;
 pub use enrol::enrol;
 pub use error::OperatorError;

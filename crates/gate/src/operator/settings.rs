@@ -28,6 +28,12 @@ pub struct Settings {
     /// Second store, written before a deposit is acknowledged.
     #[serde(default = "default_mirror")]
     pub mirror: String,
+    /// Journal of tombstones, best on another disk: what was destroyed stays so even after a restore.
+    #[serde(default = "default_journal")]
+    pub journal: PathBuf,
+    /// A new storage key after so many days; 0 makes none by itself.
+    #[serde(default = "default_days")]
+    pub storage_key_days: u32,
     /// At shutdown, requests get so many seconds to finish.
     #[serde(default = "default_shutdown")]
     pub shutdown_seconds: u64,
@@ -39,6 +45,14 @@ fn default_database() -> String {
 
 fn default_mirror() -> String {
     MIRROR.to_owned()
+}
+
+fn default_journal() -> PathBuf {
+    PathBuf::from("journal/tombstones")
+}
+
+fn default_days() -> u32 {
+    7
 }
 
 fn default_shutdown() -> u64 {
@@ -58,6 +72,8 @@ impl Settings {
             keys,
             database: database.unwrap_or_else(default_database),
             mirror: mirror.unwrap_or_else(default_mirror),
+            journal: default_journal(),
+            storage_key_days: default_days(),
             shutdown_seconds: default_shutdown(),
         }
     }
@@ -96,6 +112,8 @@ impl Settings {
         let data = absolute(data, Path::new("."))?;
         let mut places = GateConfig::new(&data, &data, absolute(&data, &self.keys)?);
         places.database = Some(place(&data, &self.database));
+        places.journal = Some(absolute(&data, &self.journal)?);
+        places.storage_key_days = self.storage_key_days;
         places.mirror = Some(place(&data, &self.mirror));
         Ok(places)
     }

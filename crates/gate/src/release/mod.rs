@@ -37,6 +37,8 @@ impl Gate {
         if let Some(known) = seen::find_act(db, order.vault, &act_hash).await? {
             return known.repeat(&order_hash, now_us);
         }
+        state.verify_compared(state.records_origin())?;
+        state.verify_compared(&act.shard)?;
         let directory = state.directory().clone();
         let recipient = act::verify_act(&act, &order, &directory, now_us)?;
         let witnessed = state.load_witnessed(now_us)?;

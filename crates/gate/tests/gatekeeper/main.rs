@@ -10,6 +10,7 @@ mod deposits;
 mod destruction;
 mod engines;
 mod filing;
+mod keeping;
 mod links;
 mod opening;
 mod people;

@@ -96,7 +96,7 @@ pub(crate) fn bare_entry() -> FeedEntry {
 
 pub(crate) struct World {
     pub(crate) folder: Arc<tempfile::TempDir>,
-    config: GateConfig,
+    pub(crate) config: GateConfig,
     pub(crate) clock: Arc<AtomicU64>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) rng: ChaCha20Rng,
