@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::Path;
 
 use obhut_crypto::{
-    CaseFileKey, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets, ShareToDeposit,
-    wrap_access_key,
+    CaseFileKey, CryptoError, ManifestTerms, RevisionRef, RevisionSealer, RevisionSecrets,
+    ShareToDeposit, wrap_access_key,
 };
 use obhut_format::act::Reason;
 use obhut_format::content::{Card, ContentInfo};
@@ -20,8 +20,9 @@ use crate::ClientError;
 use crate::clock::{now_us, parse_date, random_bytes, system_rng};
 use crate::import::{SkipReason, open_regular};
 use crate::register::{FiledDocument, Unfiled, batch_act};
+use crate::resume::{Resumable, is_large};
 use crate::transport::MutationRoute;
-use crate::upload::{Uploaded, upload};
+use crate::upload::{Stamp, Uploaded, upload};
 use crate::vault::Vault;
 
 /// A lost connection is tried again with fresh keys this many times.
@@ -157,6 +158,11 @@ impl Vault {
         new: &NewDocument,
         open: impl Fn() -> Result<File, ClientError>,
     ) -> Result<Sealed, ClientError> {
+        let source = open()?;
+        let stamp = Stamp::of(&source)?;
+        if is_large(stamp.bytes) {
+            return self.seal_large(filing, new, source, open).await;
+        }
         let mut attempt = 1;
         loop {
             let secrets = RevisionSecrets::generate(&mut system_rng());
@@ -173,6 +179,62 @@ impl Vault {
         }
     }
 
+    /// By part: what an earlier run or try has sent is not sent again, as long as it is byte for byte the same; otherwise
+    /// everything is sealed anew under fresh keys.
+    async fn seal_large(
+        &self,
+        filing: &Filing,
+        new: &NewDocument,
+        source: File,
+        open: impl Fn() -> Result<File, ClientError>,
+    ) -> Result<Sealed, ClientError> {
+        let known = self.directory().document(new.document).is_some();
+        let revises = known.then_some(new.document);
+        let resumable = Resumable::open(self, filing.case, revises, &source)?;
+        drop(source);
+        let mut tries = 1;
+        loop {
+            let source = open()?;
+            let stamp = Stamp::of(&source)?;
+            let next = |document| self.next_revision(document);
+            let attempt = match resumable.find(&stamp, next)? {
+                Some(attempt) => attempt,
+                None => resumable.begin(&stamp, new.document, next(new.document))?,
+            };
+            let (is_resumed, object) = (attempt.is_resumed, attempt.record.upload);
+            let new = NewDocument {
+                document: attempt.record.document,
+                ..new.clone()
+            };
+            let (at, terms) = self.revision_of(filing, &new)?;
+            let author = self.unlocked().kid();
+            let sealer = |secrets| RevisionSealer::new(at, author, secrets);
+            match resumable.upload(self, attempt, sealer, source).await {
+                Ok(upload) => {
+                    let sealed = finish_sealing(filing, &new, &terms, object, &upload)?;
+                    resumable.end()?;
+                    return Ok(sealed);
+                }
+                // Other bytes than were sent before: new keys.
+                Err(ClientError::Crypto(CryptoError::SourceChanged)) if is_resumed => {
+                    resumable.forget();
+                }
+                Err(ClientError::Stalled { .. } | ClientError::Unreachable { .. })
+                    if tries < ATTEMPTS =>
+                {
+                    tries += 1;
+                }
+                Err(failed) => return Err(failed),
+            }
+        }
+    }
+
+    fn next_revision(&self, document: DocumentId) -> u64 {
+        let known = self.directory().document(document);
+        let latest = known.and_then(|known| known.latest());
+        latest.map_or(1, |latest| latest.revision + 1)
+    }
+
     /// As [`Self::seal_file`] with given secrets and object id: an import repeats an unchanged source with the
     /// same bytes. The secrets must never meet another content.
     pub async fn seal_with(
@@ -183,6 +245,18 @@ impl Vault {
         secrets: RevisionSecrets,
         object: ObjectId,
     ) -> Result<Sealed, ClientError> {
+        let (at, terms) = self.revision_of(filing, new)?;
+        let sealer = RevisionSealer::new(at, self.unlocked().kid(), secrets);
+        let upload = upload(self.endpoint(), self.workers(), object, sealer, source).await?;
+        finish_sealing(filing, new, &terms, object, &upload)
+    }
+
+    /// The next revision of a document, and the terms of its manifest.
+    fn revision_of(
+        &self,
+        filing: &Filing,
+        new: &NewDocument,
+    ) -> Result<(RevisionRef, ManifestTerms), ClientError> {
         new.check()?;
         let known = self.directory().document(new.document);
         if known.is_some_and(|known| known.case != filing.case) {
@@ -203,9 +277,7 @@ impl Vault {
             class: filing.class,
             created_us: now_us(),
         };
-        let sealer = RevisionSealer::new(at, self.unlocked().kid(), secrets);
-        let upload = upload(self.endpoint(), self.workers(), object, sealer, source).await?;
-        finish_sealing(filing, new, &terms, object, &upload)
+        Ok((at, terms))
     }
 
     /// Deposits the shares and registers up to 1,024 sealed documents of one case in one signed batch. Only what

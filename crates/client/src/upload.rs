@@ -95,14 +95,23 @@ fn seal_to_channel(
 
 /// By what a change of a file is noticed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    bytes: u64,
+pub(crate) struct Stamp {
+    pub(crate) bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
 impl Stamp {
-    fn of(file: &File) -> Result<Self, CryptoError> {
+    /// Time of the last change of the content, nanoseconds since 1970 UTC (two's complement).
+    pub(crate) fn modified_ns(&self) -> u64 {
+        let (seconds, nanoseconds) = self.modified;
+        let all = seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(nanoseconds);
+        all.cast_unsigned()
+    }
+
+    pub(crate) fn of(file: &File) -> Result<Self, CryptoError> {
         let about = file.metadata().map_err(CryptoError::Io)?;
         Ok(Self {
             bytes: about.len(),

@@ -13,8 +13,8 @@ use obhut_suite::{Backend, COMMITMENT, ChunkCipher, SALT, Secret};
 
 pub use open::Quarantine;
 pub use range::{Located, RangeReader};
-pub use seal::SealedCapsule;
-pub(crate) use seal::seal;
+pub use seal::{CapsuleSink, SealedCapsule};
+pub(crate) use seal::{Plain, seal};
 pub use workers::Workers;
 
 use crate::CryptoError;

@@ -15,7 +15,7 @@ mod signed;
 mod unit;
 mod wrap;
 
-pub use capsule::{Located, Quarantine, RangeReader, SealedCapsule, Workers};
+pub use capsule::{CapsuleSink, Located, Quarantine, RangeReader, SealedCapsule, Workers};
 pub use error::CryptoError;
 pub use gatekeeper::{
     CheckedDepositKey, ReleasedSecret, ShareToDeposit, open_release, seal_deposit,

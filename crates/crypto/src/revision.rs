@@ -10,7 +10,9 @@ use obhut_format::{ClassCode, Hash, Kid};
 use obhut_suite::{SALT, Secret, SecretBytes, hkdf_expand_secret, hkdf_extract_sha512};
 use rand_core::CryptoRng;
 
-use crate::capsule::{CapsuleKey, Quarantine, RangeReader, SealedCapsule, Workers, open, seal};
+use crate::capsule::{
+    CapsuleKey, CapsuleSink, Plain, Quarantine, RangeReader, SealedCapsule, Workers, open, seal,
+};
 use crate::key::subkey;
 use crate::sealed::{open_record, seal_record_repeatably};
 use crate::{AccessKey, CardShare, CryptoError, DocumentShare, RevisionRef};
@@ -114,6 +116,17 @@ impl RevisionSealer {
         workers: &Workers,
         source: impl Read + Send,
         sink: impl Write,
+    ) -> Result<SealedCapsule, CryptoError> {
+        self.seal_content_to(true_bytes, workers, source, Plain(sink))
+    }
+
+    /// As [`Self::seal_content`], with the leaf hashes beside the bytes.
+    pub fn seal_content_to(
+        &self,
+        true_bytes: u64,
+        workers: &Workers,
+        source: impl Read + Send,
+        sink: impl CapsuleSink,
     ) -> Result<SealedCapsule, CryptoError> {
         let key = self.content_key();
         let header = header_for(&self.at, true_bytes)?;

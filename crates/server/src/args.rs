@@ -45,6 +45,8 @@ pub enum Command {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Try out what the configured S3 store really does; the server's next start goes by it.
+    S3Probe(S3ProbeArgs),
     /// Print the description of the HTTP interface (OpenAPI 3.1).
     Openapi,
     /// Print the list of problems (Markdown).
@@ -97,6 +99,20 @@ pub struct ServeArgs {
     /// Where to listen, instead of the configured address; port 0 takes a free one.
     #[arg(long)]
     pub listen: Option<SocketAddr>,
+}
+
+/// `s3-probe`.
+#[derive(clap::Args)]
+pub struct S3ProbeArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the bucket has Object Lock, lock one object so that nobody can remove it for a minute.
+    #[arg(long)]
+    pub compliance: bool,
 }
 
 /// `vault …`.

@@ -62,6 +62,10 @@ pub enum LogFormat {
 pub struct ObjectsConfig {
     /// The folder; each vault has a folder of its own in it.
     pub folder: PathBuf,
+    /// Whether clients fetch released capsules from the S3 store itself, by an address that holds for ten minutes. What is
+    /// logged and checked stays the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub presign: bool,
     /// A bucket of an S3 store instead of the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3Settings>,
@@ -71,6 +75,7 @@ impl Default for ObjectsConfig {
     fn default() -> Self {
         Self {
             folder: PathBuf::from("objects"),
+            presign: false,
             s3: None,
         }
     }
@@ -228,8 +233,15 @@ impl Config {
     /// Refuses settings that cannot work or are not safe.
     pub fn check(&self, data: &Path) -> Result<(), ServerError> {
         check_listen(self.listen)?;
-        if let Some(s3) = &self.objects.s3 {
-            s3.check()?;
+        match &self.objects.s3 {
+            Some(s3) => s3.check()?,
+            None if self.objects.presign => {
+                return Err(ServerError::Config(
+                    "objects.presign needs a section [objects.s3]: a folder has no addresses of its own"
+                        .to_owned(),
+                ));
+            }
+            None => {}
         }
         if let GatePlace::InProcess { keys } = self.gate.place()?
             && absolute(data, &keys)?.starts_with(absolute(data, Path::new("."))?)

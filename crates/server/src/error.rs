@@ -57,6 +57,9 @@ pub enum ServerError {
     /// `init` on a folder with something else in it.
     #[error("{} is not empty and holds no vault; choose an empty or new folder", .0.display())]
     NotEmpty(PathBuf),
+    /// The object store does not do what Obhut needs; the text is the probe's report.
+    #[error("the object store cannot be used\n\n{0}")]
+    Probe(String),
     /// The operating system gave no randomness.
     #[error("the operating system gives no randomness")]
     Randomness,

@@ -37,6 +37,7 @@ fn run(args: Args) -> Result<String, ServerError> {
         } => block_on(command::check_config(&data)),
         Command::Fingerprint { data } => command::fingerprint(&data),
         Command::LogKeys { data } => block_on(command::log_keys(&data)),
+        Command::S3Probe(args) => block_on(command::s3_probe(args)),
         Command::Openapi => Ok(openapi_json()),
         Command::Problems => Ok(problems_markdown()),
     }

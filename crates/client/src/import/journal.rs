@@ -10,7 +10,7 @@
 //! A slot holds a revision's secrets, sealed on its own so that it can be overwritten with zeros once
 //! the document is stored.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -25,7 +25,7 @@ use rand_core::CryptoRng;
 
 use super::journal_header::{HEADER_BYTES, read_header, write_header};
 use super::journal_record::{
-    DepositRecord, JournalRecord, SourceId, SourceRecord, Stage, StageRecord,
+    DepositRecord, JournalRecord, PartRecord, SourceId, SourceRecord, Stage, StageRecord,
 };
 
 const HEAD_BYTES: u64 = 16;
@@ -41,6 +41,8 @@ pub struct SourceState {
     pub record: SourceRecord,
     /// How far it came.
     pub stage: Stage,
+    /// Roots of the parts that were sent or are about to be, by number.
+    pub parts: BTreeMap<u64, Hash>,
     slot: SlotAt,
 }
 
@@ -158,6 +160,20 @@ impl Journal {
         // No manifest hashes to zeros.
         let given_up = sources.iter().map(|source| (*source, [0; 32]));
         self.deposited.extend(given_up);
+    }
+
+    /// The latest attempt of a source must not be gone on with: what it seals is not what was sent.
+    pub fn forget_parts(&mut self, source: &SourceId) {
+        if let Some(state) = self.sources.get_mut(source) {
+            state.parts.clear();
+        }
+    }
+
+    fn apply_part(&mut self, part: &PartRecord) {
+        let state = self.sources.get_mut(&part.source);
+        if let Some(state) = state.filter(|state| state.record.upload == part.upload) {
+            state.parts.insert(part.number, part.root);
+        }
     }
 
     /// The secrets of a source's latest attempt.
@@ -326,6 +342,7 @@ impl Journal {
         let mut number = 0;
         for record in records {
             match record {
+                JournalRecord::Part(part) => self.apply_part(&part),
                 JournalRecord::Case(record) => {
                     self.cases.insert(record.folder.0, record.case);
                 }
@@ -338,6 +355,7 @@ impl Journal {
                     number += 1;
                     let state = SourceState {
                         stage: Stage::Prepared,
+                        parts: BTreeMap::new(),
                         slot,
                         record,
                     };

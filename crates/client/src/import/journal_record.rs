@@ -87,6 +87,20 @@ record! {
     }
 }
 
+record! {
+    /// A part of a large capsule that is about to be sent. Under these keys nothing else may ever stand in its place.
+    PartRecord {
+        /// Which source.
+        1 => source: SourceId,
+        /// Object of the attempt.
+        2 => upload: ObjectId,
+        /// Number of the part, from 0.
+        3 => number: u64,
+        /// RFC 6962 root over its leaves.
+        4 => root: Hash,
+    }
+}
+
 tagged! {
     /// A record of the journal.
     JournalRecord {
@@ -98,5 +112,7 @@ tagged! {
         3 => Deposit(DepositRecord),
         /// A stage was reached.
         4 => Stage(StageRecord),
+        /// A part is about to be sent.
+        5 => Part(PartRecord),
     }
 }

@@ -19,7 +19,8 @@ mod work;
 
 pub use journal::{Journal, JournalError, SourceState};
 pub use journal_record::{
-    CaseRecord, DepositRecord, JournalRecord, SourceId, SourceRecord, Stage, StageRecord, source_id,
+    CaseRecord, DepositRecord, JournalRecord, PartRecord, SourceId, SourceRecord, Stage,
+    StageRecord, source_id,
 };
 pub use progress::{ImportGlance, ImportProgress, ImportReport};
 pub use run::ImportTerms;
@@ -28,3 +29,4 @@ pub use scan::{
     open_regular,
 };
 pub use subjects::{FolderEntry, NamedPerson, SubjectsError, SubjectsMap};
+pub(crate) use work::SharedJournal;

@@ -72,13 +72,15 @@ impl Planner<'_> {
             Registered::ThisAttempt | Registered::EarlierAttempt => {
                 Ok(self.next_revision(state, sighting, hash, rng))
             }
-            // The same keys only ever seal the same bytes.
-            Registered::No if same && hash.is_some() => Ok(Plan::Store(Box::new(Attempt {
-                previous: self.previous(&state.record),
-                record: state.record.clone(),
-                secrets,
-                is_new: false,
-            }))),
+            // The same keys only ever seal the same bytes: the hash says so, or each part is compared before it is sent.
+            Registered::No if same && (hash.is_some() || !state.parts.is_empty()) => {
+                Ok(Plan::Store(Box::new(Attempt {
+                    previous: self.previous(&state.record),
+                    record: state.record.clone(),
+                    secrets,
+                    is_new: false,
+                })))
+            }
             Registered::No => {
                 let record = &state.record;
                 let at = (record.document, record.revision, record.attempt + 1);

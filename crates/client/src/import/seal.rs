@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use obhut_crypto::{
-    CaseFileKey, CryptoError, ManifestTerms, RevisionRef, RevisionSealer, SealedCapsule,
-    ShareToDeposit, Workers, wrap_access_key,
+    CapsuleSink, CaseFileKey, CryptoError, ManifestTerms, RevisionRef, RevisionSealer,
+    SealedCapsule, ShareToDeposit, Workers, wrap_access_key,
 };
 use obhut_format::content::{Card, ContentInfo};
 use obhut_format::context::sha256;
@@ -77,6 +77,18 @@ impl<'a> CapsuleSealer<'a> {
     ) -> Result<SealedCapsule, CryptoError> {
         let true_bytes = self.record.size_bytes;
         self.sealer.seal_content(true_bytes, workers, source, sink)
+    }
+
+    /// As [`Self::seal_content`], with the leaf hashes beside the bytes.
+    pub(super) fn seal_content_to(
+        &self,
+        workers: &Workers,
+        source: impl Read + Send,
+        sink: impl CapsuleSink,
+    ) -> Result<SealedCapsule, CryptoError> {
+        let true_bytes = self.record.size_bytes;
+        self.sealer
+            .seal_content_to(true_bytes, workers, source, sink)
     }
 
     /// Seals the metadata and makes the manifest.

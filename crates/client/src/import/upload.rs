@@ -1,23 +1,26 @@
 //! Reads, seals and uploads pieces of work.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 use obhut_crypto::{CryptoError, SealedCapsule, Workers};
-use obhut_format::capsule::{object_bytes, padme};
+use obhut_format::capsule::{object_bytes, padme, part_count};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::plan::{Plan, Sighting};
+use super::journal::Journal;
+use super::plan::{Attempt, Plan, Sighting};
 use super::prepare::{Ready, plan_large, prepare_small, skip};
 use super::progress::ImportProgress;
-use super::scan::{SkipReason, SourceFile, open_regular};
+use super::scan::{SkipReason, SourceFile, SourceStamp, open_regular};
 use super::seal::{CapsuleSealer, SealedRevision};
 use super::sink::{ChannelSink, body_stream};
 use super::work::{Event, FolderWork, Piece, SharedJournal};
 use crate::ClientError;
 use crate::clock::system_rng;
+use crate::part_upload::{Destination, PartLog, upload_in_parts};
 use crate::transport::{Endpoint, StoredObject};
 
 /// Uploads of one piece that are under way at once.
@@ -159,6 +162,9 @@ impl Worker {
                 return Ok(Large::Done);
             }
         };
+        if part_count(object_bytes(padme(attempt.record.size_bytes))) > 1 {
+            return self.store_parts(work, file, attempt, (source, stamp)).await;
+        }
         let record = attempt.record.clone();
         let length = object_bytes(padme(record.size_bytes));
         let (sink, body) = channel(4);
@@ -198,6 +204,65 @@ impl Worker {
             }
             Err(CryptoError::Io(error)) => Ok(Large::Skip(SkipReason::Unreadable(error.kind()))),
             Err(other) => Err(ClientError::from(other).into()),
+        }
+    }
+
+    /// By part: what an earlier run has sent is not sent again, as long as it is byte for byte the same.
+    async fn store_parts(
+        &self,
+        work: &Arc<FolderWork>,
+        file: &SourceFile,
+        attempt: Attempt,
+        (source, stamp): (File, SourceStamp),
+    ) -> Result<Large, Stopped> {
+        let record = attempt.record.clone();
+        let log = PartLog::new(self.journal.clone(), record.source, record.upload);
+        let is_resumed = log.is_begun();
+        let to = Destination {
+            object: record.upload,
+            document: record.document,
+            revision: record.revision,
+            object_bytes: object_bytes(padme(record.size_bytes)),
+        };
+        let (folder, workers) = (Arc::clone(work), Arc::clone(&self.workers));
+        let file_again = file.clone();
+        let sealed = upload_in_parts(&self.endpoint, to, log, move |sink| {
+            let sealer = CapsuleSealer::new(&folder.seal, attempt);
+            let capsule = sealer.seal_content_to(&workers, &source, sink)?;
+            if !stamp.still_holds(&source)? {
+                return Err(CryptoError::SourceChanged);
+            }
+            let sealed = sealer.finish(&capsule, &file_again, &mut system_rng())?;
+            Ok((sealed, capsule))
+        });
+        let give_up = |journal: &mut Journal| journal.forget_parts(&record.source);
+        match sealed.await {
+            Ok((sealed, capsule)) => {
+                let manifest = sealed.manifest.hash();
+                let bound =
+                    |journal: &mut Journal| journal.is_bound_elsewhere(&record.source, &manifest);
+                if self.journal.with(bound) {
+                    // For example: the case got a new key since the share was deposited.
+                    self.journal.with(give_up);
+                    return Ok(look_again(file));
+                }
+                let stored = StoredObject {
+                    content_root: capsule.content_root,
+                    object_bytes: to.object_bytes,
+                };
+                self.finish(sealed, &capsule, &stored).await?;
+                Ok(Large::Done)
+            }
+            Err(ClientError::Crypto(CryptoError::SourceChanged)) => {
+                if is_resumed {
+                    self.journal.with(give_up);
+                }
+                Ok(look_again(file))
+            }
+            Err(ClientError::Crypto(CryptoError::Io(error))) => {
+                Ok(Large::Skip(SkipReason::Unreadable(error.kind())))
+            }
+            Err(other) => Err(other.into()),
         }
     }
 }

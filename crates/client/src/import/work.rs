@@ -47,14 +47,14 @@ pub(super) enum Event<T> {
 
 /// The journal as the threads share it.
 #[derive(Clone)]
-pub(super) struct SharedJournal(Arc<Mutex<Journal>>);
+pub(crate) struct SharedJournal(Arc<Mutex<Journal>>);
 
 impl SharedJournal {
-    pub(super) fn new(journal: Journal) -> Self {
+    pub(crate) fn new(journal: Journal) -> Self {
         Self(Arc::new(Mutex::new(journal)))
     }
 
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use obhut_format::{Kid, VaultId};
-use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -186,11 +186,40 @@ impl Endpoint {
             .await
             .map_err(|source| self.unreachable(source))?;
         let status = response.status();
-        if status.is_success() {
+        // A redirect is followed by who expects one, without the authorization.
+        if status.is_success() || status == StatusCode::TEMPORARY_REDIRECT {
             return Ok(response);
         }
         let body = self.read_body(response, 1 << 20).await.unwrap_or_default();
         Err(ClientError::Problem(Box::new(parse_problem(status, &body))))
+    }
+
+    /// A range of what a redirect names, asked for without any authorization: https, or this machine.
+    pub(super) async fn follow(
+        &self,
+        redirect: &Response,
+        range: &str,
+    ) -> Result<Response, ClientError> {
+        let stated = redirect.headers().get(LOCATION);
+        let stated = stated.and_then(|value| value.to_str().ok());
+        let url = stated.and_then(|text| parse_server(text).ok());
+        let url = url.ok_or_else(|| {
+            ClientError::integrity("the vault points to an address that is not safe to ask")
+        })?;
+        let http = if url.scheme() == self.server.scheme() {
+            self.http.clone()
+        } else {
+            http_client(&url, Some(READ_TIMEOUT))?
+        };
+        let asked = http.get(url).header(RANGE, range).send().await;
+        let response = asked.map_err(|source| self.unreachable(source))?;
+        let status = response.status();
+        if status.is_success() {
+            Ok(response)
+        } else {
+            let problem = Problem::unexplained(status.as_u16());
+            Err(ClientError::Problem(Box::new(problem)))
+        }
     }
 
     /// A whole body of at most `limit` bytes.

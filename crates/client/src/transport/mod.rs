@@ -20,6 +20,6 @@ pub(crate) mod test_server;
 pub(crate) use encoding::{array_from_b64, bytes_to_b64};
 pub use encoding::{from_b64, to_b64};
 pub use endpoint::{Authorization, Endpoint};
-pub use objects::StoredObject;
+pub use objects::{HeldParts, StoredObject};
 pub use problem::Problem;
 pub use routes::{AboutVault, Challenge, Founded, MutationRoute, Session, VaultSummary};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +19,10 @@ use crate::ClientError;
 const RESUMES: u32 = 5;
 /// How long the vault may take no byte of an upload, or keep its answer to a complete one.
 const STALL: Duration = Duration::from_mins(3);
+/// What a line must at least carry, bytes a second.
+const SLOWEST: u64 = 64 << 10;
+/// What a store must at least put together, bytes a second.
+const COMPLETED: u64 = 16 << 20;
 const OCTETS: &str = "application/octet-stream";
 
 /// What the vault computed while it took an upload.
@@ -29,10 +34,40 @@ pub struct StoredObject {
     pub object_bytes: u64,
 }
 
+/// What the vault has of an upload by part.
+#[derive(Clone, Debug, Default)]
+pub struct HeldParts {
+    /// Roots of the parts that need not be sent again, by number.
+    pub parts: BTreeMap<u64, Hash>,
+    /// The whole object, when it is there.
+    pub stored: Option<StoredObject>,
+}
+
 #[derive(Deserialize)]
 struct StoredAnswer {
     content_root: String,
     object_bytes: u64,
+}
+
+impl StoredAnswer {
+    fn read(&self) -> Result<StoredObject, ClientError> {
+        Ok(StoredObject {
+            content_root: array_from_b64(&self.content_root)?,
+            object_bytes: self.object_bytes,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct PartAnswer {
+    number: u64,
+    root: String,
+}
+
+#[derive(Deserialize)]
+struct PartsAnswer {
+    parts: Vec<PartAnswer>,
+    stored: Option<StoredAnswer>,
 }
 
 impl Endpoint {
@@ -66,10 +101,61 @@ impl Endpoint {
                 url: self.server().to_owned(),
             }),
         };
-        Ok(StoredObject {
-            content_root: array_from_b64(&answer.content_root)?,
-            object_bytes: answer.object_bytes,
-        })
+        answer.read()
+    }
+
+    /// What the vault has of an upload by part.
+    pub async fn held_parts(
+        &self,
+        object: ObjectId,
+        object_bytes: u64,
+    ) -> Result<HeldParts, ClientError> {
+        let request = self
+            .request(Method::GET, &format!("/objects/{object}/parts"))
+            .query(&[("object_bytes", object_bytes)]);
+        let answer: PartsAnswer = self.json(request, Retry::Idempotent).await?;
+        let mut held = HeldParts::default();
+        for part in answer.parts {
+            held.parts.insert(part.number, array_from_b64(&part.root)?);
+        }
+        held.stored = answer.stored.map(|stored| stored.read()).transpose()?;
+        Ok(held)
+    }
+
+    /// Uploads one part, `number` from 0, and gives the root the vault computed over it; repeated where a connection broke.
+    pub async fn store_part(
+        &self,
+        object: ObjectId,
+        document: DocumentId,
+        revision: u64,
+        object_bytes: u64,
+        (number, body): (u64, Bytes),
+    ) -> Result<Hash, ClientError> {
+        let patience = STALL + Duration::from_secs(body.len() as u64 / SLOWEST);
+        let request = self
+            .upload_request(&format!("/objects/{object}/parts/{number}"))
+            .query(&parts_query(document, revision, object_bytes))
+            .header(CONTENT_TYPE, OCTETS)
+            .timeout(patience)
+            .body(body);
+        let answer: PartAnswer = self.json(request, Retry::Idempotent).await?;
+        array_from_b64(&answer.root)
+    }
+
+    /// Has the vault make the object of its parts.
+    pub async fn complete_object(
+        &self,
+        object: ObjectId,
+        document: DocumentId,
+        revision: u64,
+        object_bytes: u64,
+    ) -> Result<StoredObject, ClientError> {
+        let request = self
+            .request(Method::POST, &format!("/objects/{object}/completion"))
+            .query(&parts_query(document, revision, object_bytes))
+            .timeout(STALL + Duration::from_secs(object_bytes / COMPLETED));
+        let answer: StoredAnswer = self.json(request, Retry::Idempotent).await?;
+        answer.read()
     }
 
     /// Uploads a capsule that lies in memory; repeated where a connection broke.
@@ -89,10 +175,7 @@ impl Endpoint {
             .header(CONTENT_TYPE, OCTETS)
             .body(body);
         let answer: StoredAnswer = self.json(request, Retry::Idempotent).await?;
-        Ok(StoredObject {
-            content_root: array_from_b64(&answer.content_root)?,
-            object_bytes: answer.object_bytes,
-        })
+        answer.read()
     }
 
     /// The leaf hashes of an object's content tree; the caller compares their root with the signed manifest.
@@ -137,6 +220,18 @@ impl Endpoint {
             Ok(download.next().await?.map(|bytes| (bytes, download)))
         })
     }
+}
+
+fn parts_query(
+    document: DocumentId,
+    revision: u64,
+    object_bytes: u64,
+) -> [(&'static str, String); 3] {
+    [
+        ("document", document.to_string()),
+        ("revision", revision.to_string()),
+        ("object_bytes", object_bytes.to_string()),
+    ]
 }
 
 /// Ends when no piece was taken for [`STALL`]; also bounds the answer after the last one.
@@ -208,12 +303,15 @@ impl Download {
     async fn open(
         &mut self,
     ) -> Result<BoxStream<'static, Result<Bytes, reqwest::Error>>, ClientError> {
-        let last = self.end.saturating_sub(1);
+        let range = format!("bytes={}-{}", self.at, self.end.saturating_sub(1));
         let request = self
             .endpoint
             .request(Method::GET, &format!("/objects/{}", self.object))
-            .header(RANGE, format!("bytes={}-{last}", self.at));
-        let response = self.endpoint.send(request, Retry::Idempotent).await?;
+            .header(RANGE, &range);
+        let mut response = self.endpoint.send(request, Retry::Idempotent).await?;
+        if response.status() == StatusCode::TEMPORARY_REDIRECT {
+            response = self.endpoint.follow(&response, &range).await?;
+        }
         self.check_range(&response)?;
         Ok(response.bytes_stream().boxed())
     }

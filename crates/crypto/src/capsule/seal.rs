@@ -1,4 +1,4 @@
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use obhut_format::Hash;
@@ -23,6 +23,30 @@ pub struct SealedCapsule {
     pub leaves: Vec<Hash>,
 }
 
+/// Takes a capsule while it is sealed.
+pub trait CapsuleSink {
+    /// The next bytes, whole leaves of the content tree, and the hashes of these leaves.
+    fn take(&mut self, bytes: &[u8], leaves: &[Hash]) -> io::Result<()>;
+
+    /// Nothing follows.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A sink that only wants the bytes.
+pub(crate) struct Plain<W>(pub(crate) W);
+
+impl<W: Write> CapsuleSink for Plain<W> {
+    fn take(&mut self, bytes: &[u8], _: &[Hash]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Seals `true_bytes` from the source; see `RevisionSealer::seal_content`.
 pub(crate) fn seal(
     key: CapsuleKey,
@@ -30,7 +54,7 @@ pub(crate) fn seal(
     true_bytes: u64,
     workers: &Workers,
     mut source: impl Read + Send,
-    mut sink: impl Write,
+    mut sink: impl CapsuleSink,
 ) -> Result<SealedCapsule, CryptoError> {
     let (mut leaves, mut tree) = (Vec::new(), TreeBuilder::new());
     let header = key.header;
@@ -49,7 +73,8 @@ pub(crate) fn seal(
         drain: |stretch: &Stretch| {
             leaves.extend_from_slice(stretch.leaves());
             stretch.leaves().iter().for_each(|leaf| tree.append(*leaf));
-            sink.write_all(stretch.bytes()).map_err(CryptoError::Io)
+            sink.take(stretch.bytes(), stretch.leaves())
+                .map_err(CryptoError::Io)
         },
     };
     run(count, workers, steps)?;

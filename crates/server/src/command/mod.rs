@@ -5,6 +5,7 @@ mod check_config;
 mod fingerprint;
 mod init;
 mod log_keys;
+mod s3_probe;
 mod serve;
 
 pub use add_vault::add_vault;
@@ -12,4 +13,5 @@ pub use check_config::check_config;
 pub use fingerprint::fingerprint;
 pub use init::init;
 pub use log_keys::log_keys;
+pub use s3_probe::s3_probe;
 pub use serve::serve;

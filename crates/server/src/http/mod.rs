@@ -17,5 +17,5 @@ pub(crate) use json::Json;
 pub(crate) use observe::observe;
 pub(crate) use params::Params;
 pub(crate) use problem::{Kind, Problem};
-pub(crate) use segment::Segment;
+pub(crate) use segment::{PartNumber, Segment};
 pub(crate) use throttle::Throttle;

@@ -59,7 +59,9 @@ async fn admitted(app: &App, route: &str, request: Request, next: Next) -> Respo
 
 /// Capsules take as long as their size and the line need.
 fn streams(route: &str) -> bool {
-    route.ends_with("/objects/{object}")
+    ["/objects/{object}", "/parts/{number}", "/completion"]
+        .iter()
+        .any(|end| route.ends_with(end))
 }
 
 /// Writes the problem's body; framework answers outside 2xx and 3xx that carry none become problems too.

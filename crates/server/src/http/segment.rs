@@ -31,6 +31,22 @@ impl Named for u64 {
     const PARAMETER: &'static str = "leaf";
 }
 
+/// Number of a part of an upload.
+#[derive(Clone, Copy)]
+pub(crate) struct PartNumber(pub u64);
+
+impl FromStr for PartNumber {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl Named for PartNumber {
+    const PARAMETER: &'static str = "number";
+}
+
 impl<T: Named> FromRequestParts<App> for Segment<T> {
     type Rejection = Problem;
 

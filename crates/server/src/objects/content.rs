@@ -36,6 +36,15 @@ impl ContentHasher {
         }
     }
 
+    /// For a part of an upload, `number` from 0: the root is that over the part's leaves.
+    pub fn of_part(number: u64) -> Self {
+        let first = if number == 0 { PREFIX_BYTES } else { 0 };
+        Self {
+            room: first + LEAF_BYTES,
+            ..Self::new()
+        }
+    }
+
     /// Takes the next bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {

@@ -13,12 +13,15 @@ use obhut_format::{ObjectId, VaultId};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::part::Memory;
 use super::{ContentHasher, ObjectError, Stored};
 
 /// Pieces that may wait for the disk, per upload.
 const QUEUE: usize = 4;
+/// Memory for parts of resumable uploads.
+const MEMORY_MIB: u32 = 256;
 const READ_BYTES: usize = 256 << 10;
-const LEAVES: &str = "leaves";
+pub(super) const LEAVES: &str = "leaves";
 /// Temporary files live in a folder of this name, emptied when the store is opened.
 const TEMPORARY: &str = ".uploads";
 /// Folders that uploads start in, in turn: a folder lets one thread at a time make or rename a file.
@@ -35,6 +38,7 @@ struct Shared {
     /// Leaf list and object take their places together; objects that share a lock wait for each other.
     placing: [std::sync::Mutex<()>; LANES as usize],
     flush: Flush,
+    memory: Memory,
 }
 
 /// Whoever comes while a flush runs takes part in the next one.
@@ -61,6 +65,7 @@ impl Dir {
             uploads: AtomicU64::new(0),
             placing: std::array::from_fn(|_| std::sync::Mutex::default()),
             flush: Flush::default(),
+            memory: Memory::new(MEMORY_MIB),
         })))
     }
 
@@ -195,7 +200,24 @@ impl Dir {
         Ok(())
     }
 
-    fn path(&self, vault: VaultId, object: ObjectId) -> PathBuf {
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// Held while an object takes its place.
+    pub(super) fn placing(&self, object: ObjectId) -> Option<std::sync::MutexGuard<'_, ()>> {
+        let lock = self
+            .0
+            .placing
+            .get(usize::from(object.0[15]) % LANES as usize);
+        lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn path(&self, vault: VaultId, object: ObjectId) -> PathBuf {
         let name = object.to_string();
         let fan: String = name.chars().skip("obj_".len()).take(2).collect();
         self.0.folder.join(vault.to_string()).join(fan).join(name)
@@ -284,7 +306,7 @@ impl Writing {
     }
 }
 
-fn same(lying: Stored, new: Stored) -> Result<Stored, ObjectError> {
+pub(super) fn same(lying: Stored, new: Stored) -> Result<Stored, ObjectError> {
     if lying == new {
         Ok(new)
     } else {
@@ -336,7 +358,7 @@ impl DirReader {
     }
 }
 
-fn stored_at(path: &Path) -> Result<Option<Stored>, ObjectError> {
+pub(super) fn stored_at(path: &Path) -> Result<Option<Stored>, ObjectError> {
     let Some(mut file) = found(File::open(path))? else {
         return Ok(None);
     };
@@ -359,20 +381,20 @@ fn stored_at(path: &Path) -> Result<Option<Stored>, ObjectError> {
     }
 }
 
-fn create(path: &Path) -> Result<File, ObjectError> {
+pub(super) fn create(path: &Path) -> Result<File, ObjectError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options.open(path).map_err(full)
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
 }
 
-fn sorted_names(folder: &Path) -> Result<Vec<String>, ObjectError> {
+pub(super) fn sorted_names(folder: &Path) -> Result<Vec<String>, ObjectError> {
     let Some(entries) = found(fs::read_dir(folder))? else {
         return Ok(Vec::new());
     };
@@ -384,21 +406,21 @@ fn sorted_names(folder: &Path) -> Result<Vec<String>, ObjectError> {
     Ok(names)
 }
 
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
 }
 
-fn full(error: io::Error) -> ObjectError {
+pub(super) fn full(error: io::Error) -> ObjectError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ObjectError::Full,
         _ => ObjectError::Io(error),
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ObjectError> + Send + 'static,
 ) -> Result<T, ObjectError> {
     spawn_blocking(work).await.map_err(io::Error::other)?

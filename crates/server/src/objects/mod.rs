@@ -2,6 +2,10 @@
 
 mod content;
 mod dir;
+mod dir_parts;
+mod part;
+#[cfg(test)]
+mod probe_tests;
 mod s3;
 mod staged;
 #[cfg(test)]
@@ -17,7 +21,11 @@ use obhut_format::{Hash, ObjectId, VaultId};
 
 pub use content::ContentHasher;
 pub use dir::{Dir, DirReader, DirUpload};
-pub use s3::{Checksum, Credentials, S3, S3Reader, S3Settings, S3Upload, Ways};
+pub use part::{HeldPart, PartUpload};
+pub use s3::{
+    Check, Checksum, Credentials, Finding, Level, ProbeOptions, Report, S3, S3_PROBE_FILE,
+    S3Reader, S3Settings, S3Upload, Ways, probe,
+};
 pub use staged::Staged;
 
 use crate::ServerError;
@@ -89,7 +97,10 @@ impl Objects {
                 .map_err(|error| ServerError::file(&folder, std::io::Error::other(error)));
         };
         let credentials = settings.load_credentials(data)?;
-        let ways = Ways::default().overruled_by(settings);
+        let probed = Report::find(data).filter(|report| report.is_about(settings));
+        let found = probed.map(|report| report.ways);
+        let ways = found.unwrap_or_default().overruled_by(settings);
+        ways.announce(found.is_some());
         S3::new(settings, &credentials, ways, data).map(Self::S3)
     }
 
@@ -98,6 +109,61 @@ impl Objects {
         match self {
             Self::Dir(dir) => Upload::Dir(dir.put(vault, object, object_bytes)),
             Self::S3(s3) => Upload::S3(Box::new(s3.put(vault, object, object_bytes))),
+        }
+    }
+
+    /// Starts taking a part of an object of so many bytes, `number` from 0; waits while memory is short.
+    pub async fn begin_part(
+        &self,
+        number: u64,
+        object_bytes: u64,
+    ) -> Result<PartUpload, ObjectError> {
+        let memory = match self {
+            Self::Dir(dir) => dir.memory(),
+            Self::S3(s3) => s3.memory(),
+        };
+        PartUpload::begin(memory, number, object_bytes).await
+    }
+
+    /// Stores a part and gives the root over its leaves. The same bytes again are no error, others are
+    /// [`ObjectError::Occupied`].
+    pub async fn put_part(
+        &self,
+        vault: VaultId,
+        object: ObjectId,
+        part: PartUpload,
+    ) -> Result<Hash, ObjectError> {
+        let part = part.finish()?;
+        match self {
+            Self::Dir(dir) => dir.put_part(vault, object, part).await,
+            Self::S3(s3) => s3.put_part(vault, object, part).await,
+        }
+    }
+
+    /// The parts of an unfinished upload that need not be sent again.
+    pub async fn held_parts(
+        &self,
+        vault: VaultId,
+        object: ObjectId,
+        object_bytes: u64,
+    ) -> Result<Vec<HeldPart>, ObjectError> {
+        match self {
+            Self::Dir(dir) => dir.held_parts(vault, object, object_bytes).await,
+            Self::S3(s3) => s3.held_parts(vault, object, object_bytes).await,
+        }
+    }
+
+    /// Makes the object of its parts and puts it in its place; `None` while a part is missing. Once it is there, asking
+    /// again gives the same.
+    pub async fn complete(
+        &self,
+        vault: VaultId,
+        object: ObjectId,
+        object_bytes: u64,
+    ) -> Result<Option<Stored>, ObjectError> {
+        match self {
+            Self::Dir(dir) => dir.complete(vault, object, object_bytes).await,
+            Self::S3(s3) => s3.complete(vault, object, object_bytes).await,
         }
     }
 
@@ -131,6 +197,18 @@ impl Objects {
         match self {
             Self::Dir(dir) => Ok(dir.get_range(vault, object, range).await?.map(Reader::Dir)),
             Self::S3(s3) => Ok(s3.get_range(vault, object, range).await?.map(Reader::S3)),
+        }
+    }
+
+    /// An address at the store itself under which the object can be read for ten minutes; none in a folder.
+    pub async fn presign(
+        &self,
+        vault: VaultId,
+        object: ObjectId,
+    ) -> Result<Option<String>, ObjectError> {
+        match self {
+            Self::Dir(_) => Ok(None),
+            Self::S3(s3) => s3.presign(vault, object).await.map(Some),
         }
     }
 
@@ -181,7 +259,7 @@ impl Objects {
     /// seconds. How many there were.
     pub async fn sweep(&self, now_s: i64) -> Result<u64, ObjectError> {
         match self {
-            Self::Dir(_) => Ok(0),
+            Self::Dir(dir) => dir.sweep(now_s).await,
             Self::S3(s3) => s3.sweep(now_s).await,
         }
     }

@@ -2,10 +2,11 @@
 #![allow(clippy::large_futures, clippy::unwrap_used, reason = "tests")]
 
 use bytes::Bytes;
-use obhut_format::{ObjectId, VaultId};
+use obhut_format::capsule::{part_count, part_range};
+use obhut_format::{Hash, ObjectId, VaultId};
 
-use super::testing::Bucket;
-use super::{Checksum, ContentHasher, ObjectError, Objects, Stored, Ways};
+use super::testing::{Bucket, Keeping};
+use super::{Checksum, ContentHasher, HeldPart, ObjectError, Objects, Stored, Ways};
 
 const VAULT: VaultId = VaultId([1; 16]);
 const OTHER: VaultId = VaultId([2; 16]);
@@ -135,6 +136,76 @@ async fn one_of_two_rivals_wins(objects: &Objects) {
     }
 }
 
+/// The parts of an object, cut as both sides cut them.
+fn cut(body: &[u8]) -> Vec<&[u8]> {
+    let len = body.len() as u64;
+    (0..part_count(len))
+        .map(|number| part_range(number, len))
+        .map(|(start, end)| &body[start as usize..end as usize])
+        .collect()
+}
+
+async fn put_part(
+    objects: &Objects,
+    id: ObjectId,
+    (number, object_bytes): (u64, usize),
+    part: &[u8],
+) -> Result<Hash, ObjectError> {
+    let mut upload = objects.begin_part(number, object_bytes as u64).await?;
+    for piece in part.chunks(1_000_000) {
+        upload.write(Bytes::copy_from_slice(piece))?;
+    }
+    objects.put_part(VAULT, id, upload).await
+}
+
+/// `again` is the same store as another process would open it.
+async fn goes_on_with_uploads_by_part(objects: &Objects, again: &Objects) {
+    let id = ObjectId([70; 16]);
+    let body = bytes(17_000_000, 9);
+    let len = body.len() as u64;
+    let parts = cut(&body);
+    assert_eq!(parts.len(), 3);
+    let one = put_part(objects, id, (1, body.len()), parts[1])
+        .await
+        .unwrap();
+    let zero = put_part(objects, id, (0, body.len()), parts[0])
+        .await
+        .unwrap();
+    let mut held = again.held_parts(VAULT, id, len).await.unwrap();
+    held.sort_by_key(|part| part.number);
+    let expected = [(0, zero), (1, one)].map(|(number, root)| HeldPart { number, root });
+    assert_eq!(held, expected);
+    assert_eq!(again.complete(VAULT, id, len).await.unwrap(), None);
+    assert_eq!(again.head(VAULT, id).await.unwrap(), None);
+    let same = put_part(again, id, (1, body.len()), parts[1]).await;
+    assert_eq!(same.unwrap(), one);
+    let other = put_part(
+        again,
+        id,
+        (1, body.len()),
+        parts[0].split_at(parts[1].len()).0,
+    )
+    .await;
+    assert!(matches!(other, Err(ObjectError::Occupied)), "{other:?}");
+    let longer = put_part(again, id, (0, body.len() + 1), parts[0]).await;
+    assert!(matches!(longer, Err(ObjectError::Occupied)), "{longer:?}");
+    let short = put_part(again, id, (2, body.len()), &parts[2][1..]).await;
+    assert!(matches!(short, Err(ObjectError::Length)), "{short:?}");
+    put_part(again, id, (2, body.len()), parts[2])
+        .await
+        .unwrap();
+    let mut hasher = ContentHasher::new();
+    hasher.update(&body);
+    let (stored, leaves) = hasher.finish();
+    for store in [objects, again] {
+        let completed = store.complete(VAULT, id, len).await.unwrap();
+        assert_eq!(completed, Some(stored));
+    }
+    assert_eq!(objects.find_leaves(VAULT, id).await.unwrap(), Some(leaves));
+    assert!(read(objects, id, 0, len).await.unwrap() == body);
+    assert!(objects.held_parts(VAULT, id, len).await.unwrap().is_empty());
+}
+
 async fn conforms(objects: &Objects) {
     keeps_what_it_is_given(objects).await;
     takes_the_same_bytes_again_and_refuses_others(objects).await;
@@ -147,7 +218,76 @@ async fn conforms(objects: &Objects) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_conforms() {
     let folder = tempfile::tempdir().unwrap();
-    conforms(&Objects::open_dir(folder.path()).unwrap()).await;
+    let objects = Objects::open_dir(folder.path()).unwrap();
+    conforms(&objects).await;
+    let again = Objects::open_dir(folder.path()).unwrap();
+    goes_on_with_uploads_by_part(&objects, &again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_forgets_uploads_by_part_after_a_week() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Objects::open_dir(folder.path()).unwrap();
+    let (id, body) = (ObjectId([71; 16]), bytes(9_000_000, 0));
+    put_part(&objects, id, (0, body.len()), cut(&body)[0])
+        .await
+        .unwrap();
+    let now = i64::try_from(crate::clock::now_us() / 1_000_000).unwrap();
+    assert_eq!(objects.sweep(now + 167 * 3_600).await.unwrap(), 0);
+    assert_eq!(objects.sweep(now + 169 * 3_600).await.unwrap(), 1);
+    let held = objects.held_parts(VAULT, id, 9_000_000).await.unwrap();
+    assert!(held.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a19_parts_of_an_aborted_upload_never_count() {
+    let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
+        return;
+    };
+    let objects = bucket.objects(Ways::default());
+    let (id, body) = (ObjectId([72; 16]), bytes(17_000_000, 5));
+    let len = body.len() as u64;
+    let parts = cut(&body);
+    for number in [0, 1] {
+        let part = parts[number];
+        put_part(&objects, id, (number as u64, body.len()), part)
+            .await
+            .unwrap();
+    }
+    bucket.abort_uploads().await;
+    assert!(objects.held_parts(VAULT, id, len).await.unwrap().is_empty());
+    assert_eq!(objects.complete(VAULT, id, len).await.unwrap(), None);
+    // The note of the upload that is gone is dropped with the first failure; the next attempt opens another.
+    let lost = put_part(&objects, id, (2, body.len()), parts[2]).await;
+    assert!(matches!(lost, Err(ObjectError::Unavailable(_))), "{lost:?}");
+    put_part(&objects, id, (2, body.len()), parts[2])
+        .await
+        .unwrap();
+    let held = objects.held_parts(VAULT, id, len).await.unwrap();
+    assert_eq!(held.iter().map(|part| part.number).collect::<Vec<_>>(), [2]);
+    // A note of an earlier upload beside the new one, with the same part sent behind the server's back.
+    let stale = bucket
+        .note_of(&format!("test/{VAULT}/parts/{id}/00002"))
+        .await;
+    let stale = stale.replace("\"number\":2", "\"number\":0");
+    bucket
+        .write(&format!("test/{VAULT}/parts/{id}/00000"), stale)
+        .await;
+    assert_eq!(objects.complete(VAULT, id, len).await.unwrap(), None);
+    bucket
+        .remove(&format!("test/{VAULT}/parts/{id}/00000"))
+        .await;
+    for number in [0, 1] {
+        let part = parts[number];
+        put_part(&objects, id, (number as u64, body.len()), part)
+            .await
+            .unwrap();
+    }
+    let stored = objects.complete(VAULT, id, len).await.unwrap().unwrap();
+    assert_eq!(objects.find_stored(VAULT, id).await.unwrap(), Some(stored));
+    assert!(read(&objects, id, 0, len).await.unwrap() == body);
+    assert_eq!(bucket.keys().await.len(), 2, "notes are gone");
+    bucket.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +298,7 @@ async fn a_bucket_conforms_with_every_checksum() {
         Checksum::Sha256,
         Checksum::Signed,
     ] {
-        let Some(bucket) = Bucket::make(false).await else {
+        let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
             return;
         };
         let ways = Ways {
@@ -167,23 +307,29 @@ async fn a_bucket_conforms_with_every_checksum() {
             conditional_complete: true,
             versions: true,
         };
-        conforms(&bucket.objects(ways)).await;
+        let objects = bucket.objects(ways);
+        conforms(&objects).await;
+        if checksum == Checksum::Crc64nvme {
+            goes_on_with_uploads_by_part(&objects, &bucket.objects(ways)).await;
+        }
         bucket.finish().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_of_a_store_that_can_do_little_conforms() {
-    let Some(bucket) = Bucket::make(false).await else {
+    let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
         return;
     };
-    conforms(&bucket.objects(Ways::default())).await;
+    let objects = bucket.objects(Ways::default());
+    conforms(&objects).await;
+    goes_on_with_uploads_by_part(&objects, &bucket.objects(Ways::default())).await;
     bucket.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_with_versioning_conforms_and_keeps_nothing_that_was_deleted() {
-    let Some(bucket) = Bucket::make(true).await else {
+    let Some(bucket) = Bucket::make(Keeping::Versions).await else {
         return;
     };
     let ways = Ways {
@@ -194,6 +340,7 @@ async fn a_bucket_with_versioning_conforms_and_keeps_nothing_that_was_deleted() 
     };
     let objects = bucket.objects(ways);
     conforms(&objects).await;
+    goes_on_with_uploads_by_part(&objects, &bucket.objects(ways)).await;
     for id in objects.list(VAULT, None, 100).await.unwrap() {
         objects.delete(VAULT, id).await.unwrap();
     }
@@ -203,7 +350,7 @@ async fn a_bucket_with_versioning_conforms_and_keeps_nothing_that_was_deleted() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_makes_a_lost_leaf_list_again() {
-    let Some(bucket) = Bucket::make(false).await else {
+    let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
         return;
     };
     let objects = bucket.objects(Ways::default());
@@ -219,7 +366,7 @@ async fn a_bucket_makes_a_lost_leaf_list_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_is_swept_of_old_uploads_below_the_own_prefix_only() {
-    let Some(bucket) = Bucket::make(false).await else {
+    let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
         return;
     };
     let objects = bucket.objects(Ways::default());
@@ -242,7 +389,7 @@ async fn a_bucket_is_swept_of_old_uploads_below_the_own_prefix_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_upload_leaves_no_parts_in_a_bucket() {
-    let Some(bucket) = Bucket::make(false).await else {
+    let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
         return;
     };
     let objects = bucket.objects(Ways::default());
@@ -264,7 +411,7 @@ async fn a_dropped_upload_leaves_no_parts_in_a_bucket() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tells_a_silent_store_from_one_that_refuses() {
-    let Some(bucket) = Bucket::make(false).await else {
+    let Some(bucket) = Bucket::make(Keeping::Nothing).await else {
         return;
     };
     let gone = bucket.objects_at("http://127.0.0.1:9", "secret", Ways::default());

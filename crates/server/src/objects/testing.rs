@@ -13,6 +13,15 @@ pub(super) const VARIABLE: &str = "OBHUT_TEST_S3";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// What a bucket keeps of what is overwritten and removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    Nothing,
+    Versions,
+    /// Versions, and Object Lock.
+    Locks,
+}
+
 /// A bucket that is removed by [`Bucket::finish`].
 pub(super) struct Bucket {
     client: Client,
@@ -24,7 +33,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A new bucket, or `None` with a printed line where there is no store.
-    pub(super) async fn make(versioned: bool) -> Option<Self> {
+    pub(super) async fn make(keeping: Keeping) -> Option<Self> {
         let Ok(store) = std::env::var(VARIABLE) else {
             eprintln!("skipped on S3: {VARIABLE} is not set");
             return None;
@@ -46,8 +55,11 @@ impl Bucket {
         let credentials = Credentials::new(access.to_owned(), secret.to_owned().into());
         let s3 = S3::new(&settings, &credentials, Ways::default(), "/".as_ref()).unwrap();
         let client = s3.client().clone();
-        client.create_bucket().bucket(&name).send().await.unwrap();
-        if versioned {
+        let create = client.create_bucket().bucket(&name);
+        let locks = keeping == Keeping::Locks;
+        let create = create.object_lock_enabled_for_bucket(locks);
+        create.send().await.unwrap();
+        if keeping == Keeping::Versions {
             let on = VersioningConfiguration::builder();
             let on = on.status(BucketVersioningStatus::Enabled).build();
             let put = client.put_bucket_versioning().bucket(&name);
@@ -71,6 +83,10 @@ impl Bucket {
             prefix: "test/".to_owned(),
             ..S3Settings::new(&self.endpoint, &self.name)
         }
+    }
+
+    pub(super) fn credentials(&self) -> Credentials {
+        Credentials::new(self.access.clone(), self.secret.clone().into())
     }
 
     /// The store below `test/`.
@@ -111,6 +127,27 @@ impl Bucket {
     pub(super) async fn uploads(&self) -> usize {
         let list = self.client.list_multipart_uploads().bucket(&self.name);
         list.send().await.unwrap().uploads().len()
+    }
+
+    pub(super) async fn abort_uploads(&self) {
+        let list = self.client.list_multipart_uploads().bucket(&self.name);
+        for upload in list.send().await.unwrap().uploads() {
+            let abort = self.client.abort_multipart_upload().bucket(&self.name);
+            let abort = abort.set_key(upload.key().map(str::to_owned));
+            let id = upload.upload_id().map(str::to_owned);
+            abort.set_upload_id(id).send().await.unwrap();
+        }
+    }
+
+    pub(super) async fn note_of(&self, key: &str) -> String {
+        let get = self.client.get_object().bucket(&self.name).key(key);
+        let body = get.send().await.unwrap().body.collect().await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    pub(super) async fn write(&self, key: &str, text: String) {
+        let put = self.client.put_object().bucket(&self.name).key(key);
+        put.body(text.into_bytes().into()).send().await.unwrap();
     }
 
     pub(super) async fn begin_upload(&self, key: &str) {

@@ -25,6 +25,7 @@ mod log_entries;
 mod log_out;
 mod lookups;
 mod mutation;
+mod object_parts;
 mod object_range;
 mod object_read;
 mod object_store;
@@ -93,6 +94,9 @@ fn described() -> OpenApiRouter<App> {
             object_store::store_object,
             object_read::read_object
         ))
+        .routes(routes!(object_parts::list_parts))
+        .routes(routes!(object_parts::store_part))
+        .routes(routes!(object_parts::complete))
         .routes(routes!(leaves::read_leaves))
         .routes(routes!(records::read_records))
         .routes(routes!(receipts::prove))

@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::stream::try_unfold;
@@ -15,9 +17,10 @@ use crate::app::App;
 use crate::http::{Kind, Problem, Segment};
 use crate::objects::Reader;
 
-/// Reads a capsule. Without a release of it to this person within the last hour there is none.
+/// Reads a capsule. Without a release of it to this person within the last hour there is none. Where the operator has
+/// chosen so, the answer names the object store's own address, which holds for ten minutes.
 #[utoipa::path(get, path = "/v1/vaults/{vault}/objects/{object}", params(("vault" = String, Path), ("object" = String, Path)),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 206, content_type = "application/octet-stream")))]
+    responses((status = 200, content_type = "application/octet-stream"), (status = 206, content_type = "application/octet-stream"), (status = 307)))]
 pub(super) async fn read_object(
     State(app): State<App>,
     vault: Vault,
@@ -33,6 +36,16 @@ pub(super) async fn read_object(
         Asked::Nothing => return Err(Kind::RangeNotSatisfiable.into()),
     };
     let objects = app.objects();
+    if app.config().objects.presign
+        && let Some(address) = objects.presign(vault.id(), object).await?
+    {
+        let answer = Response::builder()
+            .status(StatusCode::TEMPORARY_REDIRECT)
+            .header(CACHE_CONTROL, "no-store")
+            .header(LOCATION, address);
+        let answer = answer.body(Body::empty());
+        return answer.map_err(|error| Problem::detail(Kind::Internal, error.to_string()));
+    }
     let reader = objects.get_range(vault.id(), object, range.clone()).await?;
     let gone = || Problem::detail(Kind::Internal, "a registered object is gone");
     let reader = reader.ok_or_else(gone)?;

@@ -23,9 +23,9 @@ use crate::objects::{Stored, Upload};
 #[serde(deny_unknown_fields)]
 pub(super) struct StoreQuery {
     /// The document.
-    document: String,
+    pub(super) document: String,
     /// Its revision.
-    revision: u64,
+    pub(super) revision: u64,
 }
 
 /// What the server computed over the bytes it received.
@@ -60,32 +60,41 @@ pub(super) async fn store_object(
     let upload = app.objects().put(vault.id(), object, expected.announced);
     let (header, stored) = receive(upload, body, &expected).await?;
     app.staged().remember(object, header, stored);
-    Ok(Json(StoreAnswer {
-        content_root: B64(stored.content_root.to_vec()),
-        leaf_count: stored.leaf_count,
-        object_bytes: stored.object_bytes,
-    }))
+    Ok(Json(StoreAnswer::of(&stored)))
 }
 
-fn announced_bytes(headers: &HeaderMap, limit: u64) -> Result<u64, Problem> {
+impl StoreAnswer {
+    pub(super) fn of(stored: &Stored) -> Self {
+        Self {
+            content_root: B64(stored.content_root.to_vec()),
+            leaf_count: stored.leaf_count,
+            object_bytes: stored.object_bytes,
+        }
+    }
+}
+
+pub(super) fn announced_bytes(headers: &HeaderMap, limit: u64) -> Result<u64, Problem> {
     let announced = headers.get(CONTENT_LENGTH).ok_or(Kind::LengthRequired)?;
     let announced = announced.to_str().ok().and_then(|text| text.parse().ok());
     let announced: u64 = announced.ok_or(Kind::LengthRequired)?;
-    if announced > limit {
-        return Err(Problem::detail(
-            Kind::PayloadTooLarge,
-            format!("at most {limit} bytes"),
-        ));
-    }
+    refuse_longer(announced, limit)?;
     Ok(announced)
 }
 
-struct Expected {
+fn refuse_longer(bytes: u64, limit: u64) -> Result<(), Problem> {
+    if bytes > limit {
+        let text = format!("at most {limit} bytes");
+        return Err(Problem::detail(Kind::PayloadTooLarge, text));
+    }
+    Ok(())
+}
+
+pub(super) struct Expected {
     vault: VaultId,
     document: DocumentId,
     revision: u64,
     announced: u64,
-    idle: Duration,
+    pub(super) idle: Duration,
 }
 
 impl Expected {
@@ -95,17 +104,28 @@ impl Expected {
         query: &StoreQuery,
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
+        let announced = announced_bytes(headers, app.config().limits.capsule_bytes)?;
+        Self::of(app, vault.id(), query, announced)
+    }
+
+    pub(super) fn of(
+        app: &App,
+        vault: VaultId,
+        query: &StoreQuery,
+        announced: u64,
+    ) -> Result<Self, Problem> {
         let limits = &app.config().limits;
+        refuse_longer(announced, limits.capsule_bytes)?;
         Ok(Self {
-            vault: vault.id(),
+            vault,
             document: query.document.parse().map_err(|_| Kind::BadRequest)?,
             revision: query.revision,
-            announced: announced_bytes(headers, limits.capsule_bytes)?,
+            announced,
             idle: Duration::from_secs(limits.upload_idle_seconds),
         })
     }
 
-    fn check(&self, head: &[u8]) -> Result<CapsuleHeader, Problem> {
+    pub(super) fn check(&self, head: &[u8]) -> Result<CapsuleHeader, Problem> {
         let header = CapsuleHeader::parse(head)
             .map_err(|error| Problem::reason(Kind::ObjectInvalid, error.to_string()))?;
         if (header.vault, header.document, header.revision)
@@ -153,7 +173,10 @@ async fn receive(
 }
 
 /// What was stored so far is dropped with the upload when the caller goes away or falls silent.
-async fn next_piece(pieces: &mut BodyDataStream, idle: Duration) -> Result<Option<Bytes>, Problem> {
+pub(super) async fn next_piece(
+    pieces: &mut BodyDataStream,
+    idle: Duration,
+) -> Result<Option<Bytes>, Problem> {
     match tokio::time::timeout(idle, pieces.next()).await {
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),

@@ -30,6 +30,21 @@ impl Keys {
         format!("{}{object}", self.capsules(vault))
     }
 
+    /// What the notes of an upload by part begin with.
+    pub(super) fn notes(&self, vault: VaultId, object: ObjectId) -> String {
+        format!("{}{vault}/parts/{object}/", self.prefix)
+    }
+
+    /// The note that names the upload.
+    pub(super) fn upload_note(&self, vault: VaultId, object: ObjectId) -> String {
+        format!("{}upload", self.notes(vault, object))
+    }
+
+    /// The note of a part.
+    pub(super) fn part_note(&self, vault: VaultId, object: ObjectId, number: u64) -> String {
+        format!("{}{number:05}", self.notes(vault, object))
+    }
+
     /// The leaf list of a capsule that has more than one leaf.
     pub(super) fn leaves(&self, vault: VaultId, object: ObjectId) -> String {
         format!("{}{vault}/leaves/{object}", self.prefix)

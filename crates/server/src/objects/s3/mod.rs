@@ -4,7 +4,9 @@ mod connect;
 mod failed;
 mod keys;
 mod multipart;
+mod parts;
 mod placing;
+mod probe;
 mod reader;
 mod removal;
 mod settings;
@@ -15,17 +17,20 @@ mod ways;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::{Bytes, BytesMut};
 use obhut_format::capsule::leaf_count;
 use obhut_format::{ObjectId, VaultId};
-use tokio::sync::Semaphore;
 
+use super::part::Memory;
 use super::{ContentHasher, ObjectError, Stored};
 use crate::ServerError;
 use failed::{failed, is_missing};
 use keys::{Keys, object_of};
+pub use probe::{Check, Finding, Level, ProbeOptions, Report, S3_PROBE_FILE, probe};
 pub use reader::S3Reader;
 pub use settings::{Checksum, Credentials, S3Settings};
 pub use upload::S3Upload;
@@ -33,8 +38,8 @@ pub use ways::Ways;
 
 /// Most keys of one answer of a listing.
 const PAGE: usize = 1_000;
-/// One permit of the memory for parts.
-const MEMORY_UNIT: u64 = 64 << 10;
+/// How long a presigned address holds.
+const PRESIGNED: Duration = Duration::from_mins(10);
 
 /// A bucket. `<prefix><vault>/capsules/<object>`, with `<prefix><vault>/leaves/<object>` where the content tree has more
 /// than one leaf.
@@ -46,9 +51,7 @@ struct Shared {
     bucket: String,
     keys: Keys,
     ways: Ways,
-    /// Memory for parts on their way, in units of 64 KiB.
-    memory: Arc<Semaphore>,
-    memory_units: u32,
+    memory: Memory,
     placing: placing::Locks,
     stale_seconds: i64,
 }
@@ -62,18 +65,25 @@ impl S3 {
         data: &Path,
     ) -> Result<Self, ServerError> {
         settings.check()?;
-        let units = u64::from(settings.buffer_mib) * (1 << 20) / MEMORY_UNIT;
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
         Ok(Self(Arc::new(Shared {
             client: connect::client(settings, credentials, data)?,
             bucket: settings.bucket.clone(),
             keys: Keys::new(&settings.prefix),
             ways,
-            memory: Arc::new(Semaphore::new(units as usize)),
-            memory_units: units,
+            memory: Memory::new(settings.buffer_mib),
             placing: placing::Locks::default(),
             stale_seconds: i64::from(settings.stale_upload_hours) * 3_600,
         })))
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
+    }
+
+    /// How the store is worked with.
+    #[cfg(test)]
+    pub(super) fn ways(&self) -> &Ways {
+        &self.0.ways
     }
 
     /// The client, for what only tests and the probe do.
@@ -188,6 +198,20 @@ impl S3 {
         S3Reader::open(self, key, range).await
     }
 
+    pub(super) async fn presign(
+        &self,
+        vault: VaultId,
+        object: ObjectId,
+    ) -> Result<String, ObjectError> {
+        let shared = &self.0;
+        let unusable = |error| ObjectError::Unavailable(Box::new(error));
+        let holds = PresigningConfig::expires_in(PRESIGNED).map_err(unusable)?;
+        let get = shared.client.get_object().bucket(&shared.bucket);
+        let get = get.key(shared.keys.capsule(vault, object));
+        let signed = get.presigned(holds).await.map_err(failed)?;
+        Ok(signed.uri().to_owned())
+    }
+
     pub(super) async fn delete(&self, vault: VaultId, object: ObjectId) -> Result<(), ObjectError> {
         for key in [
             self.0.keys.capsule(vault, object),
@@ -227,10 +251,5 @@ impl S3 {
         }
         ids.truncate(limit);
         Ok(ids)
-    }
-
-    /// Aborts uploads nobody will end any more; how many.
-    pub(super) async fn sweep(&self, now_s: i64) -> Result<u64, ObjectError> {
-        self.abort_older(now_s - self.0.stale_seconds).await
     }
 }

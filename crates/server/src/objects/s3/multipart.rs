@@ -5,6 +5,7 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use obhut_format::{ObjectId, VaultId};
+use serde::{Deserialize, Serialize};
 
 use super::connect::carrying;
 use super::failed::{failed, is_missing, status};
@@ -13,10 +14,19 @@ use super::settings::Checksum;
 use super::{S3, keys};
 use crate::objects::ObjectError;
 
+/// Where parts go: an upload that the store has opened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) key: String,
+    pub(super) id: String,
+    /// Which checksum was announced when it was opened.
+    pub(super) checksum: Checksum,
+}
+
 /// An upload the store has opened, with the parts it has acknowledged.
 pub(super) struct Multipart {
-    key: String,
-    id: String,
+    target: Target,
     parts: Vec<CompletedPart>,
 }
 
@@ -45,11 +55,8 @@ impl S3 {
                 "the store opened an upload without an id".into(),
             ));
         };
-        Ok(Multipart {
-            key,
-            id,
-            parts: Vec::new(),
-        })
+        let checksum = shared.ways.checksum;
+        Ok(Multipart::at(Target { key, id, checksum }))
     }
 
     /// Removes an upload and its parts; one that is gone is no error.
@@ -70,8 +77,12 @@ impl S3 {
             .await
     }
 
-    /// Aborts uploads whose key begins with `prefix`.
-    pub(super) async fn abort_matching(
+    /// Aborts all uploads whose key begins with `prefix`; how many.
+    pub(super) async fn abort_uploads_below(&self, prefix: &str) -> Result<u64, ObjectError> {
+        self.abort_matching(prefix, |_| true).await
+    }
+
+    async fn abort_matching(
         &self,
         prefix: &str,
         matches: impl Fn(i64) -> bool,
@@ -114,12 +125,24 @@ impl S3 {
 }
 
 impl Multipart {
+    /// An upload whose parts are still to be noted.
+    pub(super) fn at(target: Target) -> Self {
+        Self {
+            target,
+            parts: Vec::new(),
+        }
+    }
+
     pub(super) fn key(&self) -> &str {
-        &self.key
+        &self.target.key
     }
 
     pub(super) fn id(&self) -> &str {
-        &self.id
+        &self.target.id
+    }
+
+    pub(super) fn target(&self) -> Target {
+        self.target.clone()
     }
 
     /// Notes an acknowledged part.
@@ -136,9 +159,9 @@ impl Multipart {
         let complete = shared.client.complete_multipart_upload();
         let complete = complete
             .bucket(&shared.bucket)
-            .key(&self.key)
-            .upload_id(&self.id)
-            .set_checksum_type(shared.ways.checksum.announced().1)
+            .key(self.key())
+            .upload_id(self.id())
+            .set_checksum_type(self.target.checksum.announced().1)
             .multipart_upload(parts.build())
             .set_if_none_match(once.then(|| "*".to_owned()))
             .customize()
@@ -148,7 +171,7 @@ impl Multipart {
             Ok(_) => Ok(Placed::New),
             Err(error) if once && is_occupied(status(&error), error.code()) => Ok(Placed::Occupied),
             // Completed by an attempt whose answer was lost, or aborted: the key tells which.
-            Err(error) if is_missing(&error) => match s3.head_key(&self.key).await? {
+            Err(error) if is_missing(&error) => match s3.head_key(self.key()).await? {
                 Some(_) => Ok(Placed::Occupied),
                 None => Err(ObjectError::Unavailable("the upload is gone".into())),
             },
@@ -160,18 +183,17 @@ impl Multipart {
 /// Sends one part, `number` from 1.
 pub(super) async fn send_part(
     s3: &S3,
-    key: &str,
-    id: &str,
+    to: &Target,
     number: i32,
     body: Bytes,
 ) -> Result<CompletedPart, ObjectError> {
-    let shared = &s3.0;
-    let checksum = shared.ways.checksum;
+    let (shared, checksum) = (&s3.0, to.checksum);
     let value = checksum.of(&body);
     let size = body.len() as u64;
-    let part = shared.client.upload_part().bucket(&shared.bucket).key(key);
+    let part = shared.client.upload_part().bucket(&shared.bucket);
     let part = part
-        .upload_id(id)
+        .key(&to.key)
+        .upload_id(&to.id)
         .part_number(number)
         .content_length(i64::try_from(size).unwrap_or(i64::MAX))
         .body(body.into());

@@ -24,7 +24,7 @@ impl Default for Locks {
 }
 
 impl Locks {
-    async fn lock(&self, object: ObjectId) -> Option<MutexGuard<'_, ()>> {
+    pub(super) async fn lock(&self, object: ObjectId) -> Option<MutexGuard<'_, ()>> {
         let number = usize::from(object.0[15]) % LOCKS;
         Some(self.0.get(number)?.lock().await)
     }
@@ -86,7 +86,12 @@ impl S3 {
         self.put_key(&key, leaves.into(), false).await.map(drop)
     }
 
-    async fn put_key(&self, key: &str, body: Bytes, once: bool) -> Result<Placed, ObjectError> {
+    pub(super) async fn put_key(
+        &self,
+        key: &str,
+        body: Bytes,
+        once: bool,
+    ) -> Result<Placed, ObjectError> {
         let shared = &self.0;
         let checksum = shared.ways.checksum;
         let value = checksum.of(&body);

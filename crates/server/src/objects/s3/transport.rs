@@ -10,6 +10,16 @@ use data_encoding::BASE64;
 use super::settings::Checksum;
 
 impl Checksum {
+    /// As it stands in the configuration.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Crc64nvme => "crc64nvme",
+            Self::Crc32c => "crc32c",
+            Self::Sha256 => "sha256",
+            Self::Signed => "signed",
+        }
+    }
+
     /// The value of the header for these bytes; none where the signature is enough.
     pub(super) fn of(self, bytes: &Bytes) -> Option<String> {
         let algorithm = match self {

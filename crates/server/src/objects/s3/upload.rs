@@ -1,15 +1,15 @@
 //! An upload into a bucket: one request where the capsule is small, parts of 512 chunks otherwise.
 
 use aws_sdk_s3::types::CompletedPart;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use obhut_format::capsule::{part_count, part_range};
 use obhut_format::{ObjectId, VaultId};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
+use super::S3;
 use super::multipart::{Multipart, send_part};
 use super::placing::Placed;
-use super::{MEMORY_UNIT, S3};
+use crate::objects::part::Part;
 use crate::objects::{ContentHasher, ObjectError, Stored};
 
 /// Parts on their way beside the one that is being filled.
@@ -28,39 +28,6 @@ pub struct S3Upload {
     part: Option<Part>,
     multipart: Option<Guard>,
     sending: JoinSet<Result<CompletedPart, ObjectError>>,
-}
-
-/// Bytes of a part, with their share of the memory.
-pub(super) struct Part {
-    pub(super) bytes: BytesMut,
-    room: usize,
-    permit: OwnedSemaphorePermit,
-}
-
-impl S3 {
-    /// Memory for a part; waits while others have it.
-    pub(super) async fn reserve(&self, bytes: u64) -> Result<Part, ObjectError> {
-        let units = u32::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX);
-        // A part larger than all the memory takes all of it.
-        let units = units.min(self.0.memory_units);
-        let permit = std::sync::Arc::clone(&self.0.memory).acquire_many_owned(units);
-        let closed = |_| ObjectError::Unavailable("the server is stopping".into());
-        let room = usize::try_from(bytes).unwrap_or(usize::MAX);
-        Ok(Part {
-            permit: permit.await.map_err(closed)?,
-            bytes: BytesMut::with_capacity(room),
-            room,
-        })
-    }
-}
-
-impl Part {
-    /// Takes what fits and leaves the rest; true when it is full.
-    pub(super) fn take(&mut self, bytes: &mut Bytes) -> bool {
-        let fits = bytes.len().min(self.room - self.bytes.len());
-        self.bytes.extend_from_slice(&bytes.split_to(fits));
-        self.bytes.len() == self.room
-    }
 }
 
 impl S3Upload {
@@ -138,7 +105,7 @@ impl S3Upload {
 
     async fn begin_part(&mut self) -> Result<Part, ObjectError> {
         let (start, end) = part_range(self.number, self.object_bytes);
-        self.s3.reserve(end - start).await
+        self.s3.memory().reserve(end - start).await
     }
 
     async fn send(&mut self, part: Part) -> Result<(), ObjectError> {
@@ -160,11 +127,10 @@ impl S3Upload {
         }
         self.number += 1;
         let number = i32::try_from(self.number).unwrap_or(i32::MAX);
-        let s3 = self.s3.clone();
-        let (key, id) = (guard.upload.key().to_owned(), guard.upload.id().to_owned());
+        let (s3, to) = (self.s3.clone(), guard.upload.target());
         self.sending.spawn(async move {
             let Part { bytes, permit, .. } = part;
-            let sent = send_part(&s3, &key, &id, number, bytes.freeze()).await;
+            let sent = send_part(&s3, &to, number, bytes.freeze()).await;
             drop(permit);
             sent
         });

@@ -19,6 +19,28 @@ pub struct Ways {
 }
 
 impl Ways {
+    /// Says in the operational log how the store is worked with.
+    pub fn announce(&self, probed: bool) {
+        if !probed {
+            tracing::warn!(
+                "the object store was not tried yet with these settings: the server does only what every store can; \
+                 run `obhut-server s3-probe`"
+            );
+        }
+        let once = match (self.conditional_put, self.conditional_complete) {
+            (true, true) => "created once by the store",
+            (true, false) => "created once by the store, uploads in parts looked for first",
+            _ => "looked for first",
+        };
+        let checksum = self.checksum.name();
+        let versions = if self.versions {
+            "removed one by one"
+        } else {
+            "not known"
+        };
+        tracing::info!("object store: checksum {checksum}, keys {once}, versions {versions}");
+    }
+
     /// Settings of the operator go before what was found.
     #[must_use]
     pub fn overruled_by(mut self, settings: &S3Settings) -> Self {
