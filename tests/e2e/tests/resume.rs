@@ -16,7 +16,8 @@ use obhut_e2e::{Agency, CLASS, Stack, random_bytes};
 /// 15 parts.
 const LEN: usize = 120_000_000;
 const PARTS: usize = 15;
-/// Parts that may be on their way when a client is killed.
+/// Parts that may be on their way when a client is killed: sent twice, or stored without an answer that the log counts. A
+/// client that began again would send six more.
 const IN_FLIGHT: usize = 3;
 
 /// Parts the server has taken so far, by its own log.
@@ -35,7 +36,7 @@ fn kill_in_the_middle(stack: &Stack, mut command: Command) -> usize {
         .spawn()
         .unwrap();
     let started = Instant::now();
-    while parts_taken(stack) < before + 3 {
+    while parts_taken(stack) < before + 6 {
         assert!(child.try_wait().unwrap().is_none(), "it was done too soon");
         assert!(
             started.elapsed() < Duration::from_secs(240),
@@ -64,7 +65,7 @@ fn goes_on(agency: &Agency) {
     assert!(first < PARTS, "{first}");
     let document = stack.put("cw1", &agency.case, &file);
     let all = parts_taken(stack);
-    assert!((PARTS..=PARTS + IN_FLIGHT).contains(&all), "{first} {all}");
+    assert!(all.abs_diff(PARTS) <= IN_FLIGHT, "{first} {all}");
     assert!(stack.content("cw1", &document) == content);
     let uploads = stack.folder().join("home/cw1/uploads");
     assert_eq!(fs::read_dir(uploads).unwrap().count(), 0);
@@ -185,6 +186,6 @@ fn a_large_file_of_an_import_killed_in_the_middle_goes_on() {
     assert!(first < PARTS && file.exists());
     let _ = stack.obhut("cw1", &arguments).ok();
     let all = parts_taken(stack);
-    assert!((PARTS..=PARTS + IN_FLIGHT).contains(&all), "{first} {all}");
+    assert!(all.abs_diff(PARTS) <= IN_FLIGHT, "{first} {all}");
     assert_eq!(unfinished(stack).len(), 0);
 }
