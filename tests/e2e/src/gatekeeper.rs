@@ -124,7 +124,8 @@ impl Witness {
         };
         let made = witness.command("init", &["--name", name]).ok();
         let key = made.split_whitespace().find(|word| word.starts_with(name));
-        witness.key = key.unwrap_or_else(|| panic!("no key in {made}")).to_owned();
+        let key = key.unwrap_or_else(|| panic!("no key in {made}"));
+        key.clone_into(&mut witness.key);
         witness.serve("127.0.0.1:0");
         witness
     }

@@ -173,7 +173,9 @@ pub(crate) fn split(
         Some(item_of_person(known.person))
     }));
     let mut named = Named::default();
-    items.iter().for_each(|item| named.note(item));
+    for item in &items {
+        named.note(item);
+    }
     for label in about {
         if let Some(item) = named.missing(label, directory) {
             named.note(&item);
