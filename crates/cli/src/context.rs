@@ -85,6 +85,9 @@ impl<'a> Context<'a> {
     pub(crate) async fn connected_vault(&self) -> Result<Vault, Stop> {
         let mut vault = self.unlocked_vault()?;
         vault.connect().await?;
+        for notice in vault.take_notices()? {
+            self.output.note(&notice);
+        }
         Ok(vault)
     }
 

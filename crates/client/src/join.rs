@@ -1,27 +1,22 @@
 //! Joining: an invitation becomes an identity of one's own, for staff and citizens alike. It is final.
 
-use obhut_crypto::{
-    Identity, PublicIdentity, RevisionRef, grant_access_key, open_document_grant, prove_rotation,
-    unwrap_lambda, wrap_lambda,
-};
+use obhut_crypto::Identity;
+use obhut_format::Cbor;
 use obhut_format::act::ActKind;
-use obhut_format::batch::{BatchKind, RecordPayload};
 use obhut_format::invite::Invitation;
-use obhut_format::key::{Grant, GrantKind};
-use obhut_format::mutation::{LogKeyRewrap, Mutation, MutationRecord};
+use obhut_format::mutation::Mutation;
 use obhut_format::reading::OwnKeys;
-use obhut_format::statement::{BundleRotated, DeviceAdded, Event, PersonSigner, Role, Signer};
-use obhut_format::{BatchId, CaseId, Cbor, VaultId};
-use obhut_log::DayKey;
+use obhut_format::statement::{DeviceAdded, Event, PersonSigner, Role, Signer};
 use obhut_log::replay::Directory;
 use obhut_suite::Secret;
 
 use crate::ClientError;
 use crate::act::{ActDraft, ActSigner, current_shard};
-use crate::clock::{now_us, random_bytes, system_rng};
+use crate::clock::now_us;
 use crate::founding_records::sign;
 use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
+use crate::rotation::rotate;
 use crate::session::check_clock;
 use crate::transport::{Authorization, Endpoint, MutationRoute};
 use crate::vault::Vault;
@@ -212,139 +207,12 @@ fn check_unused(
 fn make_records(vault: &Vault, first: &Identity, own: &OwnKeys) -> Result<Mutation, ClientError> {
     let person = vault.person();
     let new = &vault.unlocked().identity;
-    let mut rotation = BundleRotated {
-        person,
-        from: first.kid(),
-        bundle: new.bundle().clone(),
-        proof: Vec::new().into(),
-    };
-    prove_rotation(&mut rotation, new);
     let device = DeviceAdded {
         person,
         public: *vault.unlocked().device.public().as_bytes(),
     };
-    let by = |identity: &Identity, event| {
-        let kid = identity.kid();
-        let signer = Signer::Person(PersonSigner { person, kid });
-        sign(vault.card(), signer, identity, event, None)
-    };
-    let mut records = vec![
-        by(first, Event::BundleRotated(rotation))?,
-        by(new, Event::DeviceAdded(device))?,
-    ];
-    let (batches, grants) = regrant(vault, first, own)?;
-    records.extend(batches);
-    Ok(Mutation {
-        lambda_wraps: rewrap_lambda(vault, first, own)?,
-        log_key_rewraps: rewrap_log_keys(first, new, own)?,
-        grants,
-        ..Mutation::of(records)
-    })
-}
-
-fn rewrap_lambda(
-    vault: &Vault,
-    first: &Identity,
-    own: &OwnKeys,
-) -> Result<Vec<obhut_format::mutation::LambdaWrap>, ClientError> {
-    let person = vault.person();
-    let known = vault.directory().person(person);
-    let mut wraps = own.lambda_wraps.iter();
-    let found = wraps.find(|wrap| wrap.person == person && wrap.recipient == first.kid());
-    let (Some(known), Some(wrap)) = (known, found) else {
-        return Ok(Vec::new());
-    };
-    let lambda = unwrap_lambda(wrap, &known.lambda_hash, first)?;
-    let new = PublicIdentity::parse(vault.unlocked().identity.bundle())?;
-    Ok(vec![wrap_lambda(&lambda, person, &new, &mut system_rng())?])
-}
-
-fn rewrap_log_keys(
-    first: &Identity,
-    new: &Identity,
-    own: &OwnKeys,
-) -> Result<Vec<LogKeyRewrap>, ClientError> {
-    let keys = own
-        .log_keys
-        .iter()
-        .filter(|key| key.recipient == first.kid());
-    let rewrap = |key: &obhut_format::entry::LogKey| {
-        let opened = DayKey::open(key, first.xwing())?;
-        let sealed = opened.seal_to(key.person, new.bundle(), &mut system_rng())?;
-        Ok(LogKeyRewrap {
-            id: sealed.id,
-            recipient: sealed.recipient,
-            sealed: sealed.sealed,
-        })
-    };
-    keys.map(rewrap).collect()
-}
-
-/// Direct grants to the first bundle, granted once more to the new one: one batch a case.
-fn regrant(
-    vault: &Vault,
-    first: &Identity,
-    own: &OwnKeys,
-) -> Result<(Vec<MutationRecord>, Vec<Grant>), ClientError> {
-    let mut cases: Vec<(CaseId, Vec<Grant>)> = Vec::new();
-    for proof in &own.grants {
-        let grant = &proof.grant;
-        if grant.recipient != first.kid() || grant.kind != GrantKind::Document {
-            continue;
-        }
-        vault.directory().verify_grant(proof, now_us())?;
-        let renewed = renew(vault, first, grant)?;
-        match cases.iter_mut().find(|(case, _)| *case == grant.case) {
-            Some((_, grants)) => grants.push(renewed),
-            None => cases.push((grant.case, vec![renewed])),
-        }
-    }
-    let mut records = Vec::new();
-    let mut all = Vec::new();
-    for (case, grants) in cases {
-        let terms = obhut_crypto::BatchTerms {
-            kind: BatchKind::Grants,
-            vault: vault.id(),
-            case,
-            case_epoch: 0,
-            signer: vault.person(),
-            time_us: now_us(),
-            batch: BatchId(random_bytes()),
-        };
-        let (signed, _) = obhut_crypto::sign_batch(&terms, &grants, &vault.unlocked().identity)?;
-        records.push(MutationRecord {
-            payload: RecordPayload::Batch(signed),
-            sealed: None,
-        });
-        all.extend(grants);
-    }
-    Ok((records, all))
-}
-
-fn renew(vault: &Vault, first: &Identity, grant: &Grant) -> Result<Grant, ClientError> {
-    let missing = || ClientError::integrity("a grant names a document that is not in the log");
-    let document = grant.document.ok_or_else(missing)?;
-    let found = vault.directory().document(document).ok_or_else(missing)?;
-    let revision = found.find_revision(grant.number).ok_or_else(missing)?;
-    let manifest = revision.parse_manifest()?;
-    let at = revision_ref(vault.id(), grant, document);
-    let access = open_document_grant(grant, &at, &manifest.dak_id, first)?;
-    let new = PublicIdentity::parse(vault.unlocked().identity.bundle())?;
-    let terms = obhut_crypto::GrantTerms {
-        recipient: new.kid(),
-        public: new.xwing(),
-        granter: new.kid(),
-        role: grant.role,
-        not_after_us: grant.not_after_us,
-    };
-    Ok(grant_access_key(&at, &access, &terms, &mut system_rng())?)
-}
-
-fn revision_ref(vault: VaultId, grant: &Grant, document: obhut_format::DocumentId) -> RevisionRef {
-    RevisionRef {
-        vault,
-        case: grant.case,
-        document,
-        revision: grant.number,
-    }
+    let kid = new.kid();
+    let signer = Signer::Person(PersonSigner { person, kid });
+    let device = sign(vault.card(), signer, new, Event::DeviceAdded(device), None)?;
+    rotate(vault, first, new, own, vec![device])
 }

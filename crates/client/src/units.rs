@@ -275,7 +275,10 @@ impl Vault {
     }
 
     /// Bundles of members, and the recovery bundle that this profile's person has confirmed.
-    fn bundles_with_recovery(&self, persons: &[PersonId]) -> Result<Vec<&KeyBundle>, ClientError> {
+    pub(crate) fn bundles_with_recovery(
+        &self,
+        persons: &[PersonId],
+    ) -> Result<Vec<&KeyBundle>, ClientError> {
         let mut bundles = self.bundles(persons)?;
         bundles.extend(self.confirmed_recovery()?);
         Ok(bundles)

@@ -79,8 +79,25 @@ impl Vault {
             }
             other => other?,
         }
+        self.adopt_next_identity()?;
         self.check_own_keys()?;
         self.check_access_log().await
+    }
+
+    /// A change of keys that was interrupted after the log had it is finished here.
+    pub(crate) fn adopt_next_identity(&mut self) -> Result<(), ClientError> {
+        let Some(next) = self.unlocked.find_next(&self.profile)? else {
+            return Ok(());
+        };
+        let person = self.records.directory().person(self.record.person);
+        let current = person
+            .and_then(|person| person.current())
+            .map(|key| key.kid);
+        if current == Some(next.kid()) && next.kid() != self.unlocked.kid() {
+            self.unlocked.replace_identity(&self.profile, next)?;
+            self.keyring = None;
+        }
+        Ok(())
     }
 
     /// Fetches and replays what is new in the records log.

@@ -63,9 +63,14 @@ impl Change {
             Self::Card | Self::Vault => false,
             Self::Enrol { .. } => kind == ActKind::EnrolPerson,
             Self::OwnKeys(_) | Self::RevokeDevice(_) => kind == ActKind::ManageIdentity,
-            Self::Appoint | Self::Unit => matches!(
+            Self::Appoint => matches!(
                 kind,
                 ActKind::Appoint | ActKind::ManageUnit | ActKind::Recover
+            ),
+            // Units get new keys with every change of who may hold them.
+            Self::Unit => matches!(
+                kind,
+                ActKind::Appoint | ActKind::ManageUnit | ActKind::ManageIdentity | ActKind::Recover
             ),
             Self::Recovery | Self::OwnShare => kind == ActKind::Recover,
             Self::Deputy { .. } => matches!(kind, ActKind::Appoint | ActKind::ManageUnit),

@@ -90,7 +90,10 @@ impl Vault {
             return Err(Refusal::ChangeNotOfThisAct);
         }
         let (before, after) = (&proposal.before, &proposal.after);
-        let facts = mutation_facts(before, after, &proposal.mutation, caller.kid());
+        // Whoever replaces their keys grants to the new ones.
+        let kid = after.person(caller.person()).and_then(|own| own.current());
+        let kid = kid.map_or(caller.kid(), |key| key.kid);
+        let facts = mutation_facts(before, after, &proposal.mutation, kid);
         decide(caller, &Request::new(act.act(), act.hash(), &facts))
     }
 

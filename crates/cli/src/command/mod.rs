@@ -17,6 +17,9 @@ mod join;
 mod log;
 mod put;
 mod recovery;
+mod restore;
+mod root;
+mod sheet;
 mod status;
 mod subject;
 mod unit;
@@ -49,6 +52,11 @@ pub(crate) enum Command {
     Put(put::Args),
     #[command(subcommand)]
     Recovery(recovery::Command),
+    Restore(restore::Args),
+    #[command(subcommand)]
+    Root(root::Command),
+    #[command(subcommand)]
+    Sheet(sheet::Command),
     Status(status::Args),
     #[command(subcommand)]
     Subject(subject::Command),
@@ -76,6 +84,9 @@ impl Command {
             Self::Log(command) => log::run(context, command).await,
             Self::Put(args) => put::run(context, args).await,
             Self::Recovery(command) => recovery::run(context, command).await,
+            Self::Restore(args) => restore::run(context, args).await,
+            Self::Root(command) => root::run(context, command),
+            Self::Sheet(command) => sheet::run(context, command).await,
             Self::Status(args) => status::run(context, args).await,
             Self::Subject(command) => subject::run(context, command).await,
             Self::Unit(command) => unit::run(context, command).await,

@@ -101,7 +101,7 @@ pub fn fingerprint_text(card: &Hash) -> String {
 }
 
 /// Replaces each `{{name}}` once, so that a name with braces in it stays a name.
-fn fill(template: &str, field: impl Fn(&str) -> String) -> Zeroizing<String> {
+pub(crate) fn fill(template: &str, field: impl Fn(&str) -> String) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(template.len() + (1 << 16)));
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once("{{") {
@@ -114,7 +114,7 @@ fn fill(template: &str, field: impl Fn(&str) -> String) -> Zeroizing<String> {
     out
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

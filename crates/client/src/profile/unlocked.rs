@@ -17,6 +17,7 @@ const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 const DEVICE: &str = "device";
 const EARLIER: &str = "identity-earlier";
+const NEXT: &str = "identity-next";
 const MAGIC: &[u8; 4] = b"OBP1";
 
 /// The random key under which everything secret of a profile is sealed; itself sealed under the passphrase.
@@ -184,6 +185,24 @@ impl Unlocked {
             .collect()
     }
 
+    /// Keeps an identity that is about to be stated as the next one, until the log has it.
+    pub fn keep_next(&self, profile: &Profile, next: &Identity) -> Result<(), ClientError> {
+        // EXPOSE: sealed under the profile key.
+        let sealed = self
+            .key
+            .seal(SealedKind::Identity, NEXT, next.master().expose())?;
+        profile.save(NEXT, &sealed)
+    }
+
+    /// The identity that was kept, if any.
+    pub fn find_next(&self, profile: &Profile) -> Result<Option<Identity>, ClientError> {
+        let Some(sealed) = profile.find(NEXT)? else {
+            return Ok(None);
+        };
+        let opened = self.key.open(SealedKind::Identity, NEXT, &sealed)?;
+        Ok(Some(Identity::from_master(opened.into_secret()?)?))
+    }
+
     /// Puts a new identity in the place of the current one, which is kept among the earlier ones.
     pub fn replace_identity(
         &mut self,
@@ -204,7 +223,7 @@ impl Unlocked {
         profile.save(IDENTITY, &sealed)?;
         let old = std::mem::replace(&mut self.identity, new);
         self.earlier.insert(0, old);
-        Ok(())
+        profile.remove(NEXT)
     }
 
     /// Name of the person's public keys.
