@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use axum::http::{HeaderValue, Method, StatusCode, header::CONTENT_RANGE};
 use obhut_e2e::{Agency, LyingProxy, REASON, Run, Seen, files_below, letter_code, random_bytes};
@@ -705,4 +705,42 @@ fn e09_the_letters_secret_reaches_no_server() {
     let planted = [&heard, compact.as_bytes()].concat();
     let file = stack.write("requests-planted", &planted);
     assert_eq!(search.file(&file).unwrap().len(), 1);
+}
+
+/// A server that learns from the client's requests whether its blob opened has an oracle, however slow. Whatever
+/// bit of a sealed unit key is flipped, the client sends the same requests and none after the blob.
+#[test]
+fn d11_sends_nothing_that_depends_on_what_a_served_blob_decrypts_to() {
+    let scene = Scene::open();
+    let mut seen_runs = Vec::new();
+    // The encapsulation's two halves, the sealed seed, its tag, and another length.
+    for place in [0, 600, 1_100, 1_125, 1_167, 5_000] {
+        let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+        let record = Arc::clone(&sent);
+        let run = scene.through(&["unit", "list"], move |seen| {
+            let mut sent = record.lock().unwrap();
+            let path = seen.path.split('?').next().unwrap_or_default().to_owned();
+            sent.push(format!("{} {path} {}", seen.method, seen.request.len()));
+            if !seen.is(&Method::GET, "/keys") {
+                return false;
+            }
+            seen.edit::<OwnKeys>("keys", |keys| {
+                let sealed = &mut keys.memberships[0].sealed.0;
+                match sealed.get_mut(place) {
+                    Some(byte) => *byte ^= 1,
+                    None => sealed.truncate(64),
+                }
+            });
+            true
+        });
+        let said = run.fails_with(INTEGRITY);
+        let sent = sent.lock().unwrap().clone();
+        let last = sent.last().unwrap();
+        assert!(last.contains("/keys"), "after the blob: {last}");
+        seen_runs.push((sent, said));
+    }
+    let (first, others) = seen_runs.split_first().unwrap();
+    for other in others {
+        assert_eq!(other, first);
+    }
 }

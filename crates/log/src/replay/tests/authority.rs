@@ -660,3 +660,31 @@ fn a_refusal_changes_nothing() {
     assert_eq!(world.directory.size(), before + 1);
     assert!(world.directory.is_within_batch());
 }
+
+#[test]
+fn c09_refuses_new_keys_for_somebody_that_their_old_keys_did_not_sign() {
+    let mut world = World::with_case();
+    let (worker, registrar) = (Actor::new(20), Actor::new(10));
+    let (stranger, second) = (identity(77), identity(78));
+    // Neither the vault's operator nor a registrar resets an account.
+    let forged = rotation(worker.person, &stranger, &second);
+    assert!(world.by_identity(worker.person, &stranger, forged).is_err());
+    let reset = rotation(worker.person, &worker.keys, &stranger);
+    assert_eq!(
+        world.by(&registrar, reset.clone()),
+        Err(ReplayError::NotAuthorised)
+    );
+    let invited = Event::PersonInvited(PersonInvited {
+        person: worker.person,
+        bundle: bundle(&stranger),
+        invited_until_us: world.now_us + DAY_US,
+    });
+    assert_eq!(
+        world.by(&registrar, invited),
+        Err(ReplayError::PersonActivated)
+    );
+    // The old keys do, and are void at once.
+    world.by(&worker, reset).unwrap();
+    let again = rotation(worker.person, &worker.keys, &second);
+    assert_eq!(world.by(&worker, again), Err(ReplayError::KidSuperseded));
+}
