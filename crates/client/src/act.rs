@@ -133,6 +133,8 @@ pub(crate) struct ActSigner<'a> {
     pub(crate) person: PersonId,
     pub(crate) device: &'a DeviceKey,
     pub(crate) pinned: Option<PinnedCheckpoint>,
+    /// Units in which the person stands in for somebody and has no appointment of their own.
+    pub(crate) stands_in: Vec<(UnitId, PersonId)>,
 }
 
 impl ActSigner<'_> {
@@ -150,6 +152,10 @@ impl ActSigner<'_> {
         let mut persons = draft.persons;
         persons.sort_unstable();
         persons.dedup();
+        let represented = self
+            .stands_in
+            .iter()
+            .find(|(unit, _)| draft.role == Role::CaseWorker && draft.unit == Some(*unit));
         let reason_salt = random_bytes();
         let time_us = now_us();
         let act = Act {
@@ -161,7 +167,7 @@ impl ActSigner<'_> {
             device: obhut_format::person::device_kid(self.device.public().as_bytes()),
             unit: draft.unit,
             role: draft.role,
-            on_behalf_of: None,
+            on_behalf_of: represented.map(|(_, person)| *person),
             case: draft.case,
             objects_root: objects_root(&objects),
             object_count: objects.len() as u64,

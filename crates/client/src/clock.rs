@@ -51,6 +51,24 @@ pub fn parse_date(text: &str) -> Result<jiff::civil::Date, ClientError> {
         .map_err(|_| ClientError::Usage(format!("{text} is no date such as 2026-01-31")))
 }
 
+/// The first microsecond of a civil day in Germany (`2026-12-01`), of the day after it, or a moment with its offset
+/// (`2026-12-01T12:00:00Z`).
+pub fn parse_moment(text: &str, end_of_day: bool) -> Option<u64> {
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return u64::try_from(moment.as_microsecond()).ok();
+    }
+    let day: jiff::civil::Date = text.parse().ok()?;
+    let day = if end_of_day {
+        day.tomorrow().ok()?
+    } else {
+        day
+    };
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").ok()?;
+    let start = day.to_datetime(jiff::civil::Time::midnight());
+    let start = zone.to_timestamp(start).ok()?;
+    u64::try_from(start.as_microsecond()).ok()
+}
+
 /// Today's civil date in Germany, ISO 8601.
 pub fn today() -> String {
     let micros = i64::try_from(now_us()).unwrap_or(0);

@@ -140,8 +140,14 @@ impl Vault {
         let (person, lost) = (event.person, event.reason == RevocationReason::Lost);
         let mut mutation = Mutation::of(vec![self.state(Event::DeviceRevoked(event), None)?]);
         let (mut renewed, mut stale) = (Vec::new(), Vec::new());
+        // The device ends at once, even while a recovery policy waits for somebody.
+        let can_renew = self.confirmed_recovery().is_ok();
         if lost {
             for unit in self.units_of(person) {
+                if !can_renew {
+                    stale.push(unit);
+                    continue;
+                }
                 let Some(epoch) = self.epoch_without(unit, person).await? else {
                     stale.push(unit);
                     continue;

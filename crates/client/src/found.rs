@@ -238,6 +238,7 @@ async fn send(
         person,
         device: &unlocked.device,
         pinned: None,
+        stands_in: Vec::new(),
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Registrar).about(vec![person]);
     let hash = Mutation::hash(&pending.mutation.to_bytes());

@@ -158,6 +158,7 @@ async fn activate(
         person: vault.person(),
         device: &vault.unlocked().device,
         pinned: None,
+        stands_in: Vec::new(),
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
     let hash = Mutation::hash(&pending.mutation.to_bytes());

@@ -226,7 +226,7 @@ fn check_a1(leaf: &ActLeaf, act: &Act, part: u64, parts: u64) -> Result<(), Clie
         kind: act.kind,
         unit: act.unit,
         role: act.role,
-        on_behalf: false,
+        on_behalf: act.on_behalf_of.is_some(),
         decision: Decision::Allowed,
         part,
         parts,
@@ -241,7 +241,8 @@ fn check_a1(leaf: &ActLeaf, act: &Act, part: u64, parts: u64) -> Result<(), Clie
 fn check_who(leaf: &ActLeaf, request: &ActRequest, act: &Act) -> Result<(), ClientError> {
     let a2: GroupA2 = open(&leaf.a2)?;
     let r: GroupR = open(&leaf.r)?;
-    let same = (a2.person, a2.device, a2.on_behalf_of) == (act.person, act.device, None)
+    let same = (a2.person, a2.device, a2.on_behalf_of)
+        == (act.person, act.device, act.on_behalf_of)
         && r.signed == request.signed
         && r.decision == Decision::Allowed;
     if same {

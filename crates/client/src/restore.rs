@@ -118,6 +118,7 @@ async fn add_device(vault: &Vault) -> Result<(), ClientError> {
         person: vault.person(),
         device: &vault.unlocked().device,
         pinned: None,
+        stands_in: Vec::new(),
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
     let hash = Mutation::hash(&pending.mutation.to_bytes());
@@ -129,7 +130,9 @@ async fn add_device(vault: &Vault) -> Result<(), ClientError> {
         .await;
     match sent {
         Ok(_) => Ok(()),
-        Err(ClientError::Problem(problem)) if (400..500).contains(&problem.status) => {
+        Err(ClientError::Problem(problem))
+            if matches!(problem.status, 400 | 403 | 404 | 409 | 422) =>
+        {
             vault.profile().clone().discard()?;
             Err(ClientError::Refused(format!(
                 "the vault does not take these keys ({problem}). They were replaced since the sheet was printed, \

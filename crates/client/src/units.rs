@@ -197,7 +197,7 @@ impl Vault {
     }
 
     /// The members who may hold the next epoch: without those whose appointment has ended meanwhile.
-    fn remaining_members(&self, unit: UnitId) -> Result<Vec<PersonId>, ClientError> {
+    pub(crate) fn remaining_members(&self, unit: UnitId) -> Result<Vec<PersonId>, ClientError> {
         let mut members = self.members(unit)?;
         members.retain(|member| self.directory().may_join_unit(*member, unit, now_us()));
         Ok(members)
@@ -213,12 +213,12 @@ impl Vault {
         let who = person.map_or_else(|| kid.to_string(), |person| person.person.to_string());
         Err(ClientError::Refused(format!(
             "{who} still holds the key of {unit}, but that appointment or that key has ended: the unit needs a new \
-             key epoch before anything is filed. A registrar makes it with `obhut unit remove {unit} {who}`, or with \
+             key epoch before anything is filed. A registrar makes it with `obhut unit renew {unit}`, or with \
              `obhut unit add {unit} {who}` to keep the person"
         )))
     }
 
-    async fn next_epoch(
+    pub(crate) async fn next_epoch(
         &mut self,
         route: MutationRoute,
         draft: ActDraft,

@@ -256,16 +256,18 @@ impl Vault {
         self.records.head()
     }
 
-    /// The units this profile's person is a caseworker of now.
+    /// The units this profile's person works in now, as a caseworker or standing in for one.
     pub fn caseworker_units(&self) -> Vec<UnitId> {
         let now_us = now_us();
         let person = self.directory().person(self.person());
-        person
+        let mut units: Vec<_> = person
             .into_iter()
             .flat_map(|person| person.appointments_at(now_us))
             .filter(|appointment| appointment.role == Role::CaseWorker)
             .filter_map(|appointment| appointment.unit)
-            .collect()
+            .collect();
+        units.extend(self.stands_in().into_iter().map(|(unit, _)| unit));
+        units
     }
 
     /// The unit in which to act as a caseworker: the one named, or the only one there is.
@@ -322,6 +324,7 @@ impl Vault {
                 size: head.size,
                 root: head.root,
             }),
+            stands_in: self.stands_in(),
         })
     }
 }

@@ -61,9 +61,9 @@ pub enum Refusal {
     /// The deposit is not signed by its device.
     #[error("the deposit is not signed by its device")]
     DepositSignature,
-    /// Acting for somebody else is not supported by this gatekeeper yet.
-    #[error("acting for somebody else is not supported by this gatekeeper yet")]
-    DeputyUnsupported,
+    /// No deputy statement covers acting for this person, in this unit, at this time.
+    #[error("no deputy statement covers acting for this person here and now")]
+    DeputyUnknown,
     /// Only shares that were never registered and are thirty days old are destroyed without two approvals.
     #[error(
         "only shares that were never registered and are thirty days old are destroyed without two approvals"
@@ -194,7 +194,7 @@ impl Refusal {
             Self::DepositKeyExpired => "deposit-key-expired",
             Self::DepositShape => "deposit-shape",
             Self::DepositSignature => "deposit-signature",
-            Self::DeputyUnsupported => "deputies-not-supported",
+            Self::DeputyUnknown => "deputy-unknown",
             Self::DestroyNeedsApproval => "destroy-needs-approval",
             Self::EnrolNeedsCode => "enrol-needs-code",
             Self::EnrolmentCode => "enrolment-code",

@@ -16,6 +16,19 @@ pub struct Appointment {
     pub until_us: Option<u64>,
 }
 
+/// A caseworker of a unit for whom somebody stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deputyship {
+    /// For whom.
+    pub on_behalf_of: PersonId,
+    /// In which unit.
+    pub unit: UnitId,
+    /// From when, microseconds UTC.
+    pub from_us: u64,
+    /// Until when, microseconds UTC: the deputy's end or that of the appointment, whichever comes first.
+    pub until_us: u64,
+}
+
 /// What the replayed records say about a person and the device that spoke for them.
 #[derive(Clone, Debug)]
 pub struct CallerFacts {
@@ -35,6 +48,8 @@ pub struct CallerFacts {
     pub citizen: bool,
     /// Appointments that were given and not ended, run-out ones included.
     pub appointments: Vec<Appointment>,
+    /// For whom the person stands in, past and future times included.
+    pub deputyships: Vec<Deputyship>,
 }
 
 /// An authenticated person. Made from facts once a request and not kept longer.
@@ -45,6 +60,7 @@ pub struct Caller {
     kid: Kid,
     citizen: bool,
     appointments: Vec<Appointment>,
+    deputyships: Vec<Deputyship>,
     now_us: u64,
 }
 
@@ -67,6 +83,7 @@ impl Caller {
             kid,
             citizen: facts.citizen,
             appointments: facts.appointments,
+            deputyships: facts.deputyships,
             now_us,
         })
     }
@@ -114,6 +131,31 @@ impl Caller {
         } else {
             Err(Refusal::AppointmentEnded)
         }
+    }
+
+    /// Whether the person stands in for this caseworker of the unit now, and if not, why.
+    pub fn require_deputy(&self, on_behalf_of: PersonId, unit: UnitId) -> Result<(), Refusal> {
+        let fits = |known: &&Deputyship| (known.on_behalf_of, known.unit) == (on_behalf_of, unit);
+        let mut found = self.deputyships.iter().filter(fits).peekable();
+        if found.peek().is_none() {
+            return Err(Refusal::DeputyUnknown);
+        }
+        if found.any(|known| self.runs(known)) {
+            Ok(())
+        } else {
+            Err(Refusal::DeputyEnded)
+        }
+    }
+
+    /// Whether the person works in the unit now, as a caseworker or standing in for one.
+    pub fn works_in(&self, unit: UnitId) -> bool {
+        let mut deputyships = self.deputyships.iter();
+        self.holds(Role::CaseWorker, Some(unit))
+            || deputyships.any(|known| known.unit == unit && self.runs(known))
+    }
+
+    fn runs(&self, known: &Deputyship) -> bool {
+        known.from_us <= self.now_us && self.now_us < known.until_us
     }
 
     fn is_live(&self, given: &Appointment) -> bool {

@@ -7,7 +7,7 @@ mod change;
 pub mod policy;
 mod refusal;
 
-pub use caller::{Appointment, Caller, CallerFacts};
+pub use caller::{Appointment, Caller, CallerFacts, Deputyship};
 pub use case::{CaseState, CaseStep};
 pub use change::Change;
 pub use policy::{CaseFacts, Facts, Grant, Request};

@@ -159,7 +159,7 @@ fn check_identity<A: Action>(caller: &Caller, act: &Act) -> Result<(), Refusal> 
     if act.person != caller.person() || act.device != caller.device() {
         return Err(Refusal::NotYourself);
     }
-    if act.on_behalf_of.is_some() {
+    if act.on_behalf_of.is_some() && act.role != Role::CaseWorker {
         return Err(Refusal::DeputyUnknown);
     }
     Ok(())
@@ -170,9 +170,10 @@ fn check_identity<A: Action>(caller: &Caller, act: &Act) -> Result<(), Refusal> 
 fn check_role(caller: &Caller, act: &Act) -> Result<(), Refusal> {
     match act.role {
         Role::Citizen => Ok(()),
-        Role::CaseWorker => match act.unit {
-            Some(unit) => caller.require(Role::CaseWorker, Some(unit)),
-            None => Err(Refusal::NoAppointment),
+        Role::CaseWorker => match (act.unit, act.on_behalf_of) {
+            (Some(unit), Some(represented)) => caller.require_deputy(represented, unit),
+            (Some(unit), None) => caller.require(Role::CaseWorker, Some(unit)),
+            (None, _) => Err(Refusal::NoAppointment),
         },
         Role::Registrar | Role::Dpo | Role::RecordsManager | Role::Approver => {
             caller.require(act.role, None)

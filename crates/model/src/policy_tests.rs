@@ -36,6 +36,7 @@ fn facts_of_caller(appointments: Vec<Appointment>) -> CallerFacts {
         kid_epoch: 1,
         citizen: false,
         appointments,
+        deputyships: vec![],
     }
 }
 
@@ -243,6 +244,51 @@ fn an_act_speaks_for_its_person_and_device_only() {
         decision(&caller, &deputy, &facts),
         Err(Refusal::DeputyUnknown)
     );
+}
+
+#[test]
+fn a_deputy_acts_in_the_unit_and_time_stood_in_for_and_never_in_another_role() {
+    let deputyship = |from_us, until_us| Deputyship {
+        on_behalf_of: SOMEBODY,
+        unit: UNIT,
+        from_us,
+        until_us,
+    };
+    let with = |known: Vec<Deputyship>| {
+        let facts = CallerFacts {
+            deputyships: known,
+            ..facts_of_caller(vec![])
+        };
+        Caller::new(facts, NOW_US).unwrap()
+    };
+    let facts = facts(ActKind::OpenDocument, agency_case(UNIT));
+    let mut act = act(ActKind::OpenDocument, Role::CaseWorker);
+    act.on_behalf_of = Some(SOMEBODY);
+    let now = with(vec![deputyship(NOW_US, NOW_US + 1)]);
+    assert!(now.works_in(UNIT) && !now.works_in(OTHER_UNIT));
+    assert_eq!(decision(&now, &act, &facts), Ok(()));
+    for known in [
+        deputyship(NOW_US - 2, NOW_US),
+        deputyship(NOW_US + 1, NOW_US + 2),
+    ] {
+        let refused = decision(&with(vec![known]), &act, &facts);
+        assert_eq!(refused, Err(Refusal::DeputyEnded));
+    }
+    let mut elsewhere = act.clone();
+    elsewhere.unit = Some(OTHER_UNIT);
+    let refused = decision(&now, &elsewhere, &facts);
+    assert_eq!(refused, Err(Refusal::DeputyUnknown));
+    let mut silent = act.clone();
+    silent.on_behalf_of = None;
+    let refused = decision(&now, &silent, &facts);
+    assert_eq!(
+        refused,
+        Err(Refusal::NoAppointment),
+        "a deputy says for whom"
+    );
+    act.role = Role::Dpo;
+    let refused = decision(&now, &act, &facts);
+    assert_eq!(refused, Err(Refusal::DeputyUnknown));
 }
 
 #[test]

@@ -29,6 +29,8 @@ refusals! {
     CaseOpen = "case-open", "the case is open";
     /// A record that this kind of act does not make.
     ChangeNotOfThisAct = "change-not-of-this-act", "the act does not cover this record";
+    /// The time of the deputy has not come, is over, or the one stood in for left the unit.
+    DeputyEnded = "deputy-ended", "the deputy's time has not come or is over";
     /// Acting for somebody else needs a deputy statement, and there is none.
     DeputyUnknown = "deputy-unknown", "there is no deputy statement";
     /// The device has been revoked.

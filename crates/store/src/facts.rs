@@ -3,10 +3,12 @@
 use obhut_format::act::ObjectRef;
 use obhut_format::batch::{BatchKind, RecordPayload};
 use obhut_format::mutation::Mutation;
-use obhut_format::statement::{Event, Statement};
+use obhut_format::statement::{Event, Role, Statement};
 use obhut_format::{CaseId, Cbor, DeviceKid, Kid, PersonId};
 use obhut_log::replay::{Case, Directory, Person};
-use obhut_model::{Appointment, CallerFacts, CaseFacts, CaseState, CaseStep, Change, Facts};
+use obhut_model::{
+    Appointment, CallerFacts, CaseFacts, CaseState, CaseStep, Change, Deputyship, Facts,
+};
 
 /// Facts about a person who speaks through a device.
 pub(crate) fn caller_facts(
@@ -37,7 +39,32 @@ pub(crate) fn caller_facts(
                 },
             })
             .collect(),
+        deputyships: deputyships(directory, person),
     }
+}
+
+/// When somebody stands in, cut to the appointment of the one they stand in for.
+fn deputyships(directory: &Directory, deputy: PersonId) -> Vec<Deputyship> {
+    let known = directory.deputies().iter();
+    let known = known.filter(|known| known.deputy == deputy);
+    let windows = known.flat_map(|known| {
+        let represented = directory.person(known.on_behalf_of);
+        let given = represented.map(|person| person.appointments.as_slice());
+        let given = given.unwrap_or_default().iter();
+        let of_unit =
+            given.filter(|given| given.role == Role::CaseWorker && given.unit == Some(known.unit));
+        of_unit.map(|given| {
+            let ends = [known.ended_us, given.until_us, given.ended_us];
+            let until_us = ends.into_iter().flatten().fold(known.until_us, u64::min);
+            Deputyship {
+                on_behalf_of: known.on_behalf_of,
+                unit: known.unit,
+                from_us: known.from_us.max(given.from_us),
+                until_us,
+            }
+        })
+    });
+    windows.collect()
 }
 
 /// Facts about the objects of a reading act. `all_granted` comes from the grants table.

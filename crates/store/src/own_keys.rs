@@ -5,7 +5,7 @@ use obhut_format::key::{Grant, Membership};
 use obhut_format::mutation::{LambdaWrap, UnitLink};
 use obhut_format::reading::OwnKeys;
 use obhut_format::release::ReleasedCase;
-use obhut_format::statement::{CaseKind, Role};
+use obhut_format::statement::CaseKind;
 use obhut_format::{Blob, CaseId, Cbor, Kid, UnitId};
 use obhut_model::Caller;
 use obhut_sql::{Batch, Kind, Row, SqlError, sql};
@@ -67,7 +67,7 @@ impl Vault {
         let directory = self.directory();
         let found = directory.case(case).ok_or(StoreError::NotFound)?;
         let writes = match found.kind {
-            CaseKind::Agency => caller.holds(Role::CaseWorker, Some(found.unit)),
+            CaseKind::Agency => caller.works_in(found.unit),
             CaseKind::Own => found.owner == Some(caller.person()),
         };
         if !writes {

@@ -112,7 +112,7 @@ fn readable_units(directory: &Directory, reader: &Caller) -> HashSet<UnitId> {
             let member = unit
                 .current()
                 .is_some_and(|epoch| is_member(&epoch.members));
-            member || reader.holds(Role::CaseWorker, Some(unit.unit))
+            member || reader.works_in(unit.unit)
         })
         .map(|unit| unit.unit)
         .collect();

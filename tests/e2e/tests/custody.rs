@@ -190,3 +190,48 @@ fn the_agency_root_comes_back_from_two_of_three_shares() {
     let _ = stack.obhut("nobody", &two).ok();
     assert_eq!(fs::read(joined).unwrap(), fs::read(root).unwrap());
 }
+
+#[test]
+fn a_deputy_from_another_unit_reads_and_files_until_the_end_and_not_after() {
+    let agency = Agency::open(1);
+    let stack = &agency.stack;
+    let document = agency.put("a.txt", b"for the deputy");
+    let other = stack.join("other", "caseworker");
+    let unit = ["unit", "create", "Test Unit 2", &other];
+    let _ = stack.obhut("registrar", &unit).ok();
+    let stolen = stack.folder().join("stolen");
+    let _ = stack.get("other", &document, &stolen).fails_with(4);
+
+    let until = std::time::SystemTime::now() + std::time::Duration::from_secs(45);
+    let seconds = until.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let moment = moment_text(seconds.as_secs());
+    let represented = &agency.caseworkers[0];
+    let terms = ["deputy", "add", &other, "--for", represented, "--unit"];
+    let add = [&terms[..], &[&agency.unit, "--until", &moment]].concat();
+    let _ = stack.obhut("registrar", &add).ok();
+    assert_eq!(stack.content("other", &document), b"for the deputy");
+    let later = stack.write("b.txt", b"by the deputy");
+    let later = stack.put("other", &agency.case, &later);
+    assert_eq!(stack.content("cw1", &later), b"by the deputy");
+
+    let wait = until.duration_since(std::time::SystemTime::now());
+    std::thread::sleep(wait.unwrap_or_default() + std::time::Duration::from_secs(1));
+    let _ = stack.get("other", &document, &stolen).fails_with(4);
+    assert!(!stolen.exists());
+    // The next key of the unit is not theirs any more.
+    let renewed = stack.json("registrar", &["unit", "renew", &agency.unit]);
+    let members = renewed["members"].as_array().unwrap();
+    assert!(
+        members
+            .iter()
+            .all(|member| member["person"] != other.as_str())
+    );
+    let _ = stack.verify_logs().ok();
+}
+
+/// `2026-12-01T12:00:00Z` of seconds since 1970, by the machine's own `date`.
+fn moment_text(seconds: u64) -> String {
+    let mut date = std::process::Command::new("date");
+    let printed = date.args(["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%dT%H:%M:%SZ"]);
+    obhut_e2e::run(printed).ok().trim().to_owned()
+}

@@ -3,6 +3,7 @@
 mod activate;
 mod appoint;
 mod case;
+mod deputy;
 mod devices;
 mod dismiss;
 mod doctor;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Appoint(appoint::Args),
     #[command(subcommand)]
     Case(case::Command),
+    #[command(subcommand)]
+    Deputy(deputy::Command),
     #[command(subcommand)]
     Devices(devices::Command),
     Dismiss(dismiss::Args),
@@ -70,6 +73,7 @@ impl Command {
             Self::Activate(args) => activate::run(context, args).await,
             Self::Appoint(args) => appoint::run(context, args).await,
             Self::Case(command) => case::run(context, command).await,
+            Self::Deputy(command) => deputy::run(context, command).await,
             Self::Devices(command) => devices::run(context, command).await,
             Self::Dismiss(args) => dismiss::run(context, args).await,
             Self::Doctor(args) => doctor::run(context, args).await,

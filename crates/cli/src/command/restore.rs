@@ -15,13 +15,17 @@ use crate::stop::Stop;
     after_help = "If a device was lost, revoke it afterwards with --lost: your keys change, and the sheet with them.\n\n\
                   Examples:\n  obhut restore --sheet sheet.txt\n  obhut restore --device device.obhut --code-file -"
 )]
-#[group(required = true, multiple = false, id = "source")]
 pub(crate) struct Args {
     /// The text of a recovery sheet; `-` reads it from standard input
-    #[arg(long, value_name = "FILE", group = "source")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "device",
+        conflicts_with = "device"
+    )]
     sheet: Option<PathBuf>,
     /// A file made by `obhut devices add`
-    #[arg(long, value_name = "FILE", group = "source")]
+    #[arg(long, value_name = "FILE")]
     device: Option<PathBuf>,
     /// File with the code of the device file; `-` reads it from standard input
     #[arg(long, value_name = "FILE", default_value = "-", requires = "device")]

@@ -11,7 +11,7 @@ use obhut_log::replay::KnownPolicy;
 
 use crate::ClientError;
 use crate::act::ActDraft;
-use crate::clock::{now_us, random_bytes, system_rng};
+use crate::clock::{random_bytes, system_rng};
 use crate::transport::MutationRoute;
 use crate::unit_epoch::NewUnitEpoch;
 use crate::vault::Vault;
@@ -266,21 +266,10 @@ impl Vault {
         units
     }
 
-    /// Who goes on holding a unit's key: its holders who are in office still and have a device.
+    /// Who goes on holding a unit's key: its holders who have a place in it still, and a device.
     pub(crate) fn keepers(&self, unit: UnitId) -> Result<Vec<PersonId>, ClientError> {
-        let (directory, now) = (self.directory(), now_us());
-        let agency = unit == self.agency_unit();
-        let in_office = |person: &PersonId| {
-            let holds = |role, unit| directory.holds_role(*person, role, unit, now);
-            holds(Role::Registrar, None)
-                || holds(Role::CaseWorker, Some(unit))
-                || (agency && holds(Role::Dpo, None))
-                || directory.deputies().iter().any(|deputy| {
-                    (deputy.deputy, deputy.unit) == (*person, unit) && !deputy.is_over(now)
-                })
-        };
-        let mut members = self.members(unit)?;
-        members.retain(|person| in_office(person) && self.has_device(*person));
+        let mut members = self.remaining_members(unit)?;
+        members.retain(|person| self.has_device(*person));
         Ok(members)
     }
 }

@@ -26,9 +26,6 @@ pub(super) fn verify_act(
     if act.kind.released() == Released::Nothing {
         return Err(Refusal::ActKind);
     }
-    if act.on_behalf_of.is_some() {
-        return Err(Refusal::DeputyUnsupported);
-    }
     if !act.persons.is_empty() {
         return Err(Refusal::Persons);
     }

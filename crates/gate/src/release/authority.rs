@@ -17,6 +17,9 @@ pub(super) fn authorise(
     grants: &[GrantProof],
     now_us: u64,
 ) -> Result<(), Refusal> {
+    if act.on_behalf_of.is_some() && act.role != Role::CaseWorker {
+        return Err(Refusal::DeputyUnknown);
+    }
     match act.role {
         Role::CaseWorker => authorise_caseworker(directory, act, objects, now_us),
         Role::Citizen => authorise_citizen(directory, act, objects, grants, now_us),
@@ -24,7 +27,7 @@ pub(super) fn authorise(
     }
 }
 
-/// An appointment in the unit of each case; a citizen's own case is no unit's to read.
+/// An appointment in the unit of each case, one's own or that of whom one stands in for now; a citizen's own case is no unit's to read.
 fn authorise_caseworker(
     directory: &Directory,
     act: &Act,
@@ -32,7 +35,11 @@ fn authorise_caseworker(
     now_us: u64,
 ) -> Result<(), Refusal> {
     let unit = act.unit.ok_or(Refusal::Authority)?;
-    let appointed = directory.holds_role(act.person, Role::CaseWorker, Some(unit), now_us);
+    let appointed = match act.on_behalf_of {
+        None => directory.holds_role(act.person, Role::CaseWorker, Some(unit), now_us),
+        Some(represented) if directory.stands_in(act.person, represented, unit, now_us) => true,
+        Some(_) => return Err(Refusal::DeputyUnknown),
+    };
     let of_unit =
         |object: &Resolved<'_>| object.case.kind == CaseKind::Agency && object.case.unit == unit;
     if appointed && objects.iter().all(of_unit) {

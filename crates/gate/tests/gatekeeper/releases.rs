@@ -996,7 +996,7 @@ async fn refuses_acts_that_release_nothing_or_act_for_somebody_else() {
     let code = office
         .refusal_of_act(|attempt| attempt.act.on_behalf_of = Some(other))
         .await;
-    assert_eq!(code, "deputies-not-supported");
+    assert_eq!(code, "deputy-unknown");
     let code = office
         .refusal_of_act(|attempt| attempt.act.persons = vec![other])
         .await;
