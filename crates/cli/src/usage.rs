@@ -28,8 +28,7 @@ pub(crate) fn refuse(refused: &clap::Error) -> ExitCode {
     ExitCode::from(if asked { 0 } else { Failure::Usage.exit_code() })
 }
 
-const VALUE_NEXT: &str =
-    "Correct the value; ids are copied whole from what `obhut` printed, such as case_… or doc_….";
+const VALUE_NEXT: &str = "Correct that value; an id is copied whole, as `obhut` printed it.";
 
 fn error_object(refused: &clap::Error) -> serde_json::Value {
     let rendered = refused.render().to_string();

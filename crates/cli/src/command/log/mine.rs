@@ -148,8 +148,10 @@ impl Mine {
 /// In which role, as people say it.
 fn role_words(view: &SubjectEntry) -> &'static str {
     match view.a1.role {
-        // Nobody reads this log in this role but the person it is about.
-        Role::Citizen if view.a1.kind == ActKind::ReadLog => "you yourself",
+        // Nobody does this in this role but the person it is about.
+        Role::Citizen if matches!(view.a1.kind, ActKind::ManageIdentity | ActKind::ReadLog) => {
+            "you yourself"
+        }
         Role::Citizen => "a person the documents are about, in their own matter",
         Role::CaseWorker => "a caseworker",
         Role::Registrar => "a registrar",
