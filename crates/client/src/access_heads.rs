@@ -137,24 +137,36 @@ impl AccessHeads<'_> {
     /// Keeps a verified head that continues the kept one; refuses a fork and then leaves what is kept as it is.
     async fn keep(&self, head: &SignedCheckpoint) -> Result<(), ClientError> {
         let shown = head.unverified();
-        if let Some(kept) = self.find(&shown.origin)? {
-            let (older, newer) = if shown.size < kept.size {
-                (shown, &kept)
-            } else {
-                (&kept, shown)
-            };
-            let path = self.fetch_consistency(newer, older.size).await?;
-            newer
-                .verify_extends(older, &path)
-                .map_err(|_| forgotten())?;
-            if shown.size <= kept.size {
-                return Ok(());
+        loop {
+            let kept = self.find(&shown.origin)?;
+            if let Some(kept) = &kept {
+                self.check_stages(kept, shown).await?;
+                if shown.size <= kept.size {
+                    return Ok(());
+                }
             }
+            let _held = self.profile.hold_state()?;
+            // Another command of this profile may have kept a head that this one was not compared with.
+            if self.find(&shown.origin)? != kept {
+                continue;
+            }
+            self.profile.subfolder(FOLDER)?;
+            let text = head.to_string();
+            return self
+                .profile
+                .save(&file_name(&shown.origin), text.as_bytes());
         }
-        self.profile.subfolder(FOLDER)?;
-        let text = head.to_string();
-        self.profile
-            .save(&file_name(&shown.origin), text.as_bytes())
+    }
+
+    /// Two heads must be stages of one log.
+    async fn check_stages(&self, one: &Checkpoint, other: &Checkpoint) -> Result<(), ClientError> {
+        let (older, newer) = if one.size < other.size {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let path = self.fetch_consistency(newer, older.size).await?;
+        newer.verify_extends(older, &path).map_err(|_| forgotten())
     }
 
     fn find(&self, origin: &str) -> Result<Option<Checkpoint>, ClientError> {

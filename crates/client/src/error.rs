@@ -97,6 +97,14 @@ pub enum ClientError {
         #[source]
         source: std::io::Error,
     },
+    /// An invitation or letter that lets nobody in any more.
+    #[error("{text}")]
+    Invitation {
+        /// What is wrong with it.
+        text: &'static str,
+        /// It came in a letter to a citizen, not from a registrar.
+        letter: bool,
+    },
     /// The journal of an import.
     #[error("{0}")]
     Journal(#[from] JournalError),
@@ -177,9 +185,10 @@ impl ClientError {
             | Self::Io { .. }
             | Self::Journal(JournalError::InUse | JournalError::Io(_))
             | Self::Letter(_) => Failure::Failed,
-            Self::Crypto(CryptoError::NotARecipient) | Self::NotFound(_) | Self::Refused(_) => {
-                Failure::Refused
-            }
+            Self::Crypto(CryptoError::NotARecipient)
+            | Self::Invitation { .. }
+            | Self::NotFound(_)
+            | Self::Refused(_) => Failure::Refused,
             Self::Crypto(_)
             | Self::Format(_)
             | Self::Integrity(_)
@@ -215,6 +224,10 @@ impl ClientError {
             | Self::Format(_) | Self::Integrity(_) | Self::Log(_) | Self::Replay(_) | Self::Suite(_) => {
                 "Nothing was written. Keep the message and tell the data protection officer; `obhut doctor` shows more.".into()
             }
+            Self::Invitation { letter: true, .. } => {
+                "Ask the office that sent you the letter; its address stands on it. They can send a new one.".into()
+            }
+            Self::Invitation { letter: false, .. } => "Ask the registrar who invited you for a new invitation.".into(),
             Self::Journal(JournalError::InUse) => "Wait until the other import has ended, then repeat the command.".into(),
             Self::Journal(_) => {
                 "Keep the source files. If the journal belongs to this profile, move it out of the profile's folder `imports` and \

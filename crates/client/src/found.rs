@@ -65,7 +65,7 @@ pub async fn found(
     let (about, endpoint) = find_vault(founding).await?;
     check_clock(&endpoint).await?;
     let (profile, unlocked) = if home.holds(name)? {
-        resume(home, name, passphrase, &about)?
+        Unlocked::resume(home, name, passphrase, |record| record.vault == about.vault)?
     } else {
         begin(home, name, passphrase, founding, &about)?
     };
@@ -193,23 +193,6 @@ fn begin(
         role: Role::Registrar,
         stage: Stage::Joining,
     })?;
-    Ok((profile, unlocked))
-}
-
-fn resume(
-    home: &ProfileHome,
-    name: &str,
-    passphrase: &Passphrase,
-    about: &AboutVault,
-) -> Result<(Profile, Unlocked), ClientError> {
-    let profile = home.open(name)?;
-    let record = profile.record()?;
-    if record.stage != Stage::Joining || record.vault != about.vault {
-        return Err(ClientError::Usage(format!(
-            "profile {name} is in use already; choose another with --profile"
-        )));
-    }
-    let unlocked = Unlocked::open(&profile, passphrase)?;
     Ok((profile, unlocked))
 }
 

@@ -17,8 +17,8 @@ use crate::founding_records::sign;
 use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
 use crate::rotation::rotate;
-use crate::session::check_clock;
-use crate::transport::{Authorization, Endpoint, MutationRoute};
+use crate::session::{check_clock, invitation_login};
+use crate::transport::{Endpoint, MutationRoute};
 use crate::vault::Vault;
 
 /// Joins a vault with an invitation and returns the connected vault. Run again after an interruption it finishes
@@ -31,17 +31,20 @@ pub async fn join(
 ) -> Result<Vault, ClientError> {
     let endpoint = Endpoint::new(&invitation.url, invitation.vault)?;
     check_clock(&endpoint).await?;
-    let secret = Secret::new(invitation.secret);
+    // EXPOSE: the first identity comes from it.
+    let secret = Secret::new(*invitation.secret.expose());
     let first = Identity::from_invitation(&secret, invitation.vault, invitation.person)?;
     let (profile, unlocked) = if home.holds(name)? {
-        resume(home, name, passphrase, invitation)?
+        Unlocked::resume(home, name, passphrase, |record| {
+            (record.vault, record.person) == (invitation.vault, invitation.person)
+        })?
     } else {
         begin(home, name, passphrase, invitation, &endpoint).await?
     };
     let mut vault = Vault::with(profile, unlocked)?;
     vault
         .endpoint()
-        .authorize(Some(Authorization::Invitation(first.kid())));
+        .authorize(Some(invitation_login(vault.card(), &first)));
     if !is_done(&mut vault).await?
         && let Err(failed) = activate(&mut vault, &first, invitation).await
     {
@@ -66,9 +69,10 @@ async fn begin(
     endpoint: &Endpoint,
 ) -> Result<(Profile, Unlocked), ClientError> {
     if now_us() > invitation.expires_us {
-        return Err(ClientError::Refused(
-            "the invitation has run out; ask for a new one".into(),
-        ));
+        return Err(ClientError::Invitation {
+            text: "the invitation has run out",
+            letter: invitation.role == Role::Citizen,
+        });
     }
     let about = endpoint.about().await?;
     let card = about
@@ -89,24 +93,6 @@ async fn begin(
         role: invitation.role,
         stage: Stage::Joining,
     })?;
-    Ok((profile, unlocked))
-}
-
-fn resume(
-    home: &ProfileHome,
-    name: &str,
-    passphrase: &Passphrase,
-    invitation: &Invitation,
-) -> Result<(Profile, Unlocked), ClientError> {
-    let profile = home.open(name)?;
-    let record = profile.record()?;
-    let same = (record.vault, record.person) == (invitation.vault, invitation.person);
-    if record.stage != Stage::Joining || !same {
-        return Err(ClientError::Usage(format!(
-            "profile {name} is in use already; choose another with --profile"
-        )));
-    }
-    let unlocked = Unlocked::open(&profile, passphrase)?;
     Ok((profile, unlocked))
 }
 
@@ -141,7 +127,10 @@ async fn activate(
     let pending = if let Some(pending) = find_pending(vault.profile(), &vault.unlocked().key)? {
         pending
     } else {
-        vault.wait_for_quorum().await.map_err(explain_refusal)?;
+        vault
+            .wait_for_quorum()
+            .await
+            .map_err(|failed| explain_refusal(failed, invitation))?;
         check_unused(vault.directory(), first, invitation)?;
         let own = vault.endpoint().own_keys().await?;
         let pending = Pending {
@@ -171,21 +160,21 @@ async fn activate(
 }
 
 /// The server turns an unknown, run-out or used invitation away in one way; the alarm is worth more words.
-fn explain_refusal(failed: ClientError) -> ClientError {
+fn explain_refusal(failed: ClientError, invitation: &Invitation) -> ClientError {
     match failed {
         ClientError::Problem(problem) if matches!(problem.status, 401 | 403 | 404) => {
-            already_used()
+            already_used(invitation)
         }
         other => other,
     }
 }
 
-fn already_used() -> ClientError {
-    ClientError::Refused(
-        "this invitation was used already, replaced or has run out. If you did not use it yourself, \
-         somebody else did: tell the agency at once, so that it is withdrawn and issued again"
-            .into(),
-    )
+fn already_used(invitation: &Invitation) -> ClientError {
+    ClientError::Invitation {
+        text: "this invitation was used already, replaced or has run out. If you did not use it yourself, \
+               somebody else did: tell them at once, so that it is withdrawn and issued again",
+        letter: invitation.role == Role::Citizen,
+    }
 }
 
 fn check_unused(
@@ -201,7 +190,7 @@ fn check_unused(
     if current.is_some_and(|key| key.epoch == 0 && key.kid == first.kid()) {
         Ok(())
     } else {
-        Err(already_used())
+        Err(already_used(invitation))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use obhut_crypto::{
-    AccessKey, CardShare, CaseFileKey, CaseShare, CryptoError, DocumentShare, RevisionReader,
-    RevisionRef, open_card, open_document_grant, revision_of, unwrap_access_key,
+    AccessKey, CardShare, CaseFileKey, CaseShare, CryptoError, DocumentShare, ReleasedSecret,
+    RevisionReader, RevisionRef, open_card, open_document_grant, revision_of, unwrap_access_key,
 };
 use obhut_format::content::{Card, ContentInfo, RegisterEntry};
 use obhut_format::manifest::Manifest;
@@ -93,23 +93,16 @@ impl Vault {
         released: &Released,
     ) -> Result<Vec<OpenedCard>, ClientError> {
         self.load_keyring().await?;
-        let mut keys = CaseKeys::new();
-        let mut opened = Vec::with_capacity(released.documents.len());
-        for (document, share) in released.documents.iter().zip(&released.shares) {
-            let revision = self.revision(document, share.revision)?;
-            let manifest = revision.parse_manifest()?;
-            let at = revision_of(&manifest);
-            let access = self.access_key(released, document, &manifest, &mut keys)?;
+        self.open_each(released, |one| {
             // EXPOSE: parsed into the share it is.
-            let card = CardShare::parse(share.secret.expose(), &at, &manifest.share_id)?;
-            let card = open_named_card(revision, document, &at, &access, &card)?;
-            opened.push(OpenedCard {
-                author: self.author(&manifest),
-                manifest,
-                card,
-            });
-        }
-        Ok(opened)
+            let secret = one.share.secret.expose();
+            let share = CardShare::parse(secret, &one.at, &one.manifest.share_id)?;
+            Ok(OpenedCard {
+                card: one.open_card(&share)?,
+                author: self.author(&one.manifest),
+                manifest: one.manifest,
+            })
+        })
     }
 
     /// Opens the keys of every document of a release of contents; the contents are fetched one by one.
@@ -118,25 +111,41 @@ impl Vault {
         released: &Released,
     ) -> Result<Vec<OpenedRevision>, ClientError> {
         self.load_keyring().await?;
+        self.open_each(released, |one| {
+            // EXPOSE: parsed into the share it is.
+            let secret = one.share.secret.expose();
+            let share = DocumentShare::parse(secret, &one.at, &one.manifest.share_id)?;
+            let reader = RevisionReader::new(&one.manifest, &one.access, &share)?;
+            Ok(OpenedRevision {
+                info: reader.open_info(&one.document.info.0)?,
+                card: one.open_card(&share.card_share(&one.at))?,
+                author: self.author(&one.manifest),
+                object: one.document.object,
+                manifest: one.manifest,
+                reader,
+            })
+        })
+    }
+
+    /// Finds each released document in the log and its access key, in the order of the objects.
+    fn open_each<T>(
+        &self,
+        released: &Released,
+        open: impl Fn(OpenableRevision<'_>) -> Result<T, ClientError>,
+    ) -> Result<Vec<T>, ClientError> {
         let mut keys = CaseKeys::new();
         let mut opened = Vec::with_capacity(released.documents.len());
         for (document, share) in released.documents.iter().zip(&released.shares) {
             let revision = self.revision(document, share.revision)?;
             let manifest = revision.parse_manifest()?;
-            let at = revision_of(&manifest);
-            let access = self.access_key(released, document, &manifest, &mut keys)?;
-            // EXPOSE: parsed into the share it is.
-            let share = DocumentShare::parse(share.secret.expose(), &at, &manifest.share_id)?;
-            let reader = RevisionReader::new(&manifest, &access, &share)?;
-            let card_share = share.card_share(&at);
-            opened.push(OpenedRevision {
-                info: reader.open_info(&document.info.0)?,
-                card: open_named_card(revision, document, &at, &access, &card_share)?,
-                author: self.author(&manifest),
-                object: document.object,
+            opened.push(open(OpenableRevision {
+                at: revision_of(&manifest),
+                access: self.access_key(released, document, &manifest, &mut keys)?,
+                revision,
+                document,
+                share,
                 manifest,
-                reader,
-            });
+            })?);
         }
         Ok(opened)
     }
@@ -200,26 +209,33 @@ impl Vault {
     }
 }
 
-fn open_named_card(
-    revision: &Revision,
-    document: &ReleasedDocument,
-    at: &RevisionRef,
-    access: &AccessKey,
-    share: &CardShare,
-) -> Result<Card, ClientError> {
-    if document.card_no != revision.card_no {
-        return Err(ClientError::integrity(
-            "the vault sent another index card than the one in force",
-        ));
+/// One released document with its access key; the share is still to be read as what it is.
+struct OpenableRevision<'a> {
+    revision: &'a Revision,
+    document: &'a ReleasedDocument,
+    share: &'a ReleasedSecret,
+    manifest: Manifest,
+    at: RevisionRef,
+    access: AccessKey,
+}
+
+impl OpenableRevision<'_> {
+    /// The index card in force.
+    fn open_card(&self, share: &CardShare) -> Result<Card, ClientError> {
+        if self.document.card_no != self.revision.card_no {
+            return Err(ClientError::integrity(
+                "the vault sent another index card than the one in force",
+            ));
+        }
+        Ok(open_card(
+            &self.at,
+            &self.access,
+            share,
+            self.revision.card_no,
+            &self.revision.card_hash,
+            &self.document.card.0,
+        )?)
     }
-    Ok(open_card(
-        at,
-        access,
-        share,
-        revision.card_no,
-        &revision.card_hash,
-        &document.card.0,
-    )?)
 }
 
 fn find_case(released: &Released, case: CaseId) -> Result<&ReleasedCase, ClientError> {

@@ -174,6 +174,15 @@ impl Vault {
     }
 
     fn save_seen(&self, seen: &BTreeMap<String, ChainHead>) -> Result<(), ClientError> {
+        let _held = self.profile().hold_state()?;
+        let mut seen = seen.clone();
+        // Another command of this profile may have read further meanwhile.
+        for (origin, kept) in self.load_seen()? {
+            let ours = seen.entry(origin).or_insert(kept);
+            if ours.seq < kept.seq {
+                *ours = kept;
+            }
+        }
         let shards: Vec<_> = seen
             .iter()
             .map(|(origin, chain)| SeenShard {

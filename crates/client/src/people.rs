@@ -7,7 +7,7 @@ use obhut_format::invite::Invitation;
 use obhut_format::mutation::{LambdaWrap, Mutation};
 use obhut_format::person::KeyBundle;
 use obhut_format::statement::{Event, PersonEnrolled, PersonInvited, Role};
-use obhut_format::{PersonId, UnitId};
+use obhut_format::{PersonId, SecretField, UnitId};
 use obhut_log::replay::INVITATION_US;
 use obhut_suite::Secret;
 
@@ -155,7 +155,7 @@ impl Vault {
             vault: self.id(),
             card: self.card().fingerprint(),
             person,
-            secret: random_bytes(),
+            secret: SecretField::new(random_bytes()),
             role,
             expires_us: now_us() + INVITATION_US,
         }
@@ -163,7 +163,8 @@ impl Vault {
 
     /// The epoch-0 bundle that inviter and invitee derive alike.
     pub fn invited_bundle(&self, invitation: &Invitation) -> Result<KeyBundle, ClientError> {
-        let secret = Secret::new(invitation.secret);
+        // EXPOSE: the first identity comes from it.
+        let secret = Secret::new(*invitation.secret.expose());
         let identity = Identity::from_invitation(&secret, self.id(), invitation.person)?;
         Ok(identity.bundle().clone())
     }

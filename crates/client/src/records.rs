@@ -44,10 +44,7 @@ impl Records {
     /// pinned head.
     pub(crate) fn load(profile: &Profile, card: &VaultCard) -> Result<Self, ClientError> {
         let mut records = Self::empty(card);
-        if let Some(text) = profile.find(CHECKPOINT)? {
-            let text = String::from_utf8(text).map_err(|_| damaged_pin())?;
-            records.pinned = Some(text.parse().map_err(|_| damaged_pin())?);
-        }
+        records.pinned = find_pin(profile)?;
         let cached = profile.find(CACHE)?;
         if let Some((replayer, names)) = cached.and_then(|bytes| read_cache(&bytes).ok())
             && replayer.directory().vault() == card.vault
@@ -108,6 +105,11 @@ impl Records {
     ) -> Result<(), ClientError> {
         let known = self.replayer.size();
         let text = self.replay(endpoint, card).await?;
+        let _held = profile.hold_state()?;
+        // Another command of this profile may have come further meanwhile.
+        if find_pin(profile)?.is_some_and(|kept| kept.unverified().size > self.replayer.size()) {
+            return Ok(());
+        }
         profile.save(CHECKPOINT, text.as_bytes())?;
         if self.replayer.size() != known {
             self.save(profile)?;
@@ -176,6 +178,14 @@ fn read_cache(bytes: &[u8]) -> Result<(Replayer, SealedNames), FormatError> {
     let cache = CacheFile::from_bytes(bytes)?;
     let replayer = Replayer::from_bytes(&cache.replayer.0)?;
     Ok((replayer, SealedNames::from_bytes(&cache.names.0)?))
+}
+
+fn find_pin(profile: &Profile) -> Result<Option<SignedCheckpoint>, ClientError> {
+    let Some(text) = profile.find(CHECKPOINT)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(text).map_err(|_| damaged_pin())?;
+    Ok(Some(text.parse().map_err(|_| damaged_pin())?))
 }
 
 fn damaged_pin() -> ClientError {

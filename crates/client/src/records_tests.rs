@@ -520,3 +520,47 @@ async fn b05_nothing_is_filed_while_a_former_member_holds_the_units_key() {
     assert_eq!(refused.failure(), Failure::Refused);
     assert!(refused.to_string().contains("new key epoch"), "{refused}");
 }
+
+#[tokio::test]
+async fn c04_a_command_that_was_slower_does_not_replace_what_a_faster_one_kept() {
+    let (folder, log) = founded();
+    let profile = ProfileHome::new(folder.path().join("home"))
+        .create("two")
+        .unwrap();
+    let endpoint = |size: usize| {
+        let served = Arc::clone(&log);
+        serve(move |_, _| {
+            let page = served.page(0, &served.head(size, 0));
+            ok(format!(r#"{{"page":"{}"}}"#, to_b64(&page)))
+        })
+    };
+    let mut slow = Records::load(&profile, &log.card).unwrap();
+    let mut fast = Records::load(&profile, &log.card).unwrap();
+    fast.sync(&endpoint(6).await, &log.card, &profile)
+        .await
+        .unwrap();
+    slow.sync(&endpoint(4).await, &log.card, &profile)
+        .await
+        .unwrap();
+    let kept = Records::load(&profile, &log.card).unwrap();
+    assert_eq!(kept.directory().size(), 6);
+    assert_eq!(kept.pinned.unwrap().unverified().size, 6);
+}
+
+#[test]
+fn a_command_waits_while_another_writes_the_state_of_the_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = ProfileHome::new(folder.path().join("home"))
+        .create("one")
+        .unwrap();
+    let held = profile.hold_state().unwrap();
+    let begun = std::time::Instant::now();
+    let other = std::thread::spawn({
+        let profile = profile.clone();
+        move || profile.hold_state().map(drop).is_ok()
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    drop(held);
+    assert!(other.join().unwrap());
+    assert!(begun.elapsed().as_millis() >= 200);
+}

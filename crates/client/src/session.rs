@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use obhut_crypto::Identity;
+use obhut_format::card::VaultCard;
 use obhut_format::context::Context;
 use obhut_format::id::base32;
-use obhut_format::session::{LOGIN_LABEL, Login};
+use obhut_format::session::{
+    INVITATION_LOGIN_LABEL, INVITATION_LOGIN_US, InvitationLogin, LOGIN_LABEL, Login,
+};
 use obhut_suite::Label;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -83,6 +87,21 @@ impl Vault {
     pub async fn check_clock(&self) -> Result<(), ClientError> {
         check_clock(self.endpoint()).await
     }
+}
+
+/// What lets the holder of an invitation in while nobody else has used it.
+pub(crate) fn invitation_login(card: &VaultCard, first: &Identity) -> Authorization {
+    let mut login = InvitationLogin {
+        vault: card.vault,
+        origin: card.origin.clone(),
+        kid: first.kid(),
+        expires_us: now_us() + INVITATION_LOGIN_US,
+        signature: Vec::new().into(),
+    };
+    let label = Label::new(INVITATION_LOGIN_LABEL);
+    let signature = first.signer().sign(label, login.message().as_bytes());
+    login.signature = signature.to_bytes().to_vec().into();
+    Authorization::Invitation(Box::new(login))
 }
 
 /// Compares this machine's clock with the vault's.

@@ -45,7 +45,7 @@ rules! {
     release: LabelRecord FeedEntry Feed LabelQuery PersonLabels ActLeaf GrantProof ReleaseOrder ReleasedShare ReleaseReceipt Release EnrolVault DestroyOrder CosignOrder VaultOnly GateRequest SignedDepositKey SignedDepositReceipt GateRefusal LogSize GateStatus KindCount GateResponse ReleasedDocument ReleasedCase ReleaseAnswer;
     gate_link: CodedEnrolment;
     reading: RecordsPage OwnKeys AccessEntryPage AccessLogAnswer;
-    session: Login;
+    session: Login InvitationLogin;
     invite: Invitation;
 }
 

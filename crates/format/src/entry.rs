@@ -4,7 +4,7 @@ use crate::act::{ActKind, ObjectRef, SignedAct};
 use crate::cbor::Blob;
 use crate::id::{CaseId, ClassCode, DeviceKid, Hash, Kid, PersonId, UnitId};
 use crate::statement::Role;
-use crate::{codes, record};
+use crate::{SecretField, codes, record};
 
 codes! {
     /// Type byte of a leaf.
@@ -176,7 +176,7 @@ record! {
     /// What one subject's wrap holds.
     SubjectWrap {
         /// The key of the subject view.
-        1 => key: [u8; 32],
+        1 => key: SecretField,
         /// Position of the subject's line.
         2 => index: u64,
         /// Opening of that line only.

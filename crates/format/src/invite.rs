@@ -4,8 +4,8 @@ use crate::FormatError;
 use crate::cbor::Cbor;
 use crate::context::{Context, sha256};
 use crate::id::{Hash, PersonId, VaultId, base32, parse_base32};
-use crate::record;
 use crate::statement::Role;
+use crate::{SecretField, record};
 
 record! {
     /// What an invitation file, a letter's QR code or its text form carries.
@@ -19,7 +19,7 @@ record! {
         /// Whom it is for.
         4 => person: PersonId,
         /// The 32-byte secret the first bundle is derived from.
-        5 => secret: [u8; 32],
+        5 => secret: SecretField,
         /// Role it leads to.
         6 => role: Role,
         /// Until when it may be used, microseconds UTC.
@@ -83,7 +83,7 @@ mod tests {
             vault: VaultId([1; 16]),
             card: [2; 32],
             person: PersonId([3; 16]),
-            secret: [4; 32],
+            secret: SecretField::new([4; 32]),
             role: Role::Citizen,
             expires_us: 5,
         };

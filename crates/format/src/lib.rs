@@ -26,6 +26,7 @@ pub mod person;
 pub mod reading;
 pub mod recovery;
 pub mod release;
+mod secret;
 pub mod session;
 pub mod share;
 pub mod statement;
@@ -38,3 +39,4 @@ pub use id::{
     ShareId, UnitId, VaultId,
 };
 pub use leaf_pair::leaf_hash_pair;
+pub use secret::SecretField;

@@ -118,7 +118,7 @@ impl Gate {
             Ok::<_, SqlError>(())
         })
         .await?;
-        Ok(rows.len() as i64 == PAGE)
+        Ok(i64::try_from(rows.len()) == Ok(PAGE))
     }
 
     async fn reseal_deposit_keys(&self) -> Result<(), Refusal> {

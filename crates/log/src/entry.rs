@@ -16,7 +16,7 @@ use obhut_format::entry::{
     DpoView, EntryCiphertext, EntryWrap, GroupA1, GroupA2, GroupD, GroupR, LeafType, Opening,
     SubjectLine, SubjectView, SubjectWrap,
 };
-use obhut_format::{Blob, Cbor, ClassCode, Hash, PersonId};
+use obhut_format::{Blob, Cbor, ClassCode, Hash, PersonId, SecretField};
 use obhut_suite::{Secret, SecretBytes, hkdf_expand_secret, open, seal};
 use rand_core::CryptoRng;
 
@@ -172,7 +172,7 @@ impl SealedEntry {
         let line = self.lines.get(position).ok_or(LogError::Malformed)?;
         let wrap = SubjectWrap {
             // EXPOSE: sealed under the subject's log key.
-            key: *subject_key(&self.key).expose(),
+            key: SecretField::new(*subject_key(&self.key).expose()),
             index: position as u64,
             line: line.clone(),
         };
@@ -222,7 +222,7 @@ pub fn open_as_subject(
     // EXPOSE: parsed; the key goes into the seal of the subject view.
     let wrap = SubjectWrap::from_bytes(plain.expose()).map_err(|_| LogError::Malformed)?;
     let view: SubjectView = open_view(
-        &Secret::new(wrap.key),
+        &Secret::new(*wrap.key.expose()),
         SealedKind::SubjectEntry,
         key.origin(),
         &ciphertext.subject.0,

@@ -103,7 +103,7 @@ fn f03_a_subjects_key_opens_neither_the_officers_part_nor_another_line() {
     let held = SubjectWrap::from_bytes(plain.expose()).unwrap();
     let ciphertext = EntryCiphertext::from_bytes(&entry.payload).unwrap();
     let with_subject_key: Result<DpoView, _> = open_view(
-        &Secret::new(held.key),
+        &Secret::new(*held.key.expose()),
         SealedKind::DpoEntry,
         ORIGIN,
         &ciphertext.dpo.0,
@@ -111,7 +111,7 @@ fn f03_a_subjects_key_opens_neither_the_officers_part_nor_another_line() {
     assert_eq!(with_subject_key.err(), Some(LogError::CannotOpen));
     // Everything the subject can reach holds nobody else's id.
     let view: SubjectView = open_view(
-        &Secret::new(held.key),
+        &Secret::new(*held.key.expose()),
         SealedKind::SubjectEntry,
         ORIGIN,
         &ciphertext.subject.0,

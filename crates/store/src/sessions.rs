@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use obhut_format::context::sha256;
-use obhut_format::session::{LOGIN_LABEL, Login};
+use obhut_format::session::{
+    INVITATION_LOGIN_LABEL, INVITATION_LOGIN_US, InvitationLogin, LOGIN_LABEL, Login,
+};
 use obhut_format::{DeviceKid, PersonId};
 use obhut_model::Caller;
 use obhut_sql::sql;
-use obhut_suite::{DevicePublic, DeviceSignature, Label};
+use obhut_suite::{DevicePublic, DeviceSignature, HybridPublic, HybridSignature, Label};
 
 use crate::columns::int;
 use crate::statements::statements;
@@ -50,6 +52,8 @@ impl Default for SessionLimits {
     }
 }
 
+/// The holder of an invitation may have a clock that is ahead by this much, microseconds.
+const INVITATION_SKEW_US: u64 = 60 * 1_000_000;
 /// The use of a session is written down at most this often, microseconds.
 const TOUCH_US: u64 = 60 * 1_000_000;
 
@@ -145,6 +149,24 @@ impl Vault {
                 Ok(challenge)
             })
             .await
+    }
+
+    /// The person who holds an invitation that may still be used: its bundle signed the login for this vault.
+    pub fn admit_invited(&self, login: &InvitationLogin) -> Option<PersonId> {
+        let now_us = self.now_us();
+        let latest_us = now_us.saturating_add(INVITATION_LOGIN_US + INVITATION_SKEW_US);
+        let here = login.vault == self.id() && login.origin == self.0.row.origin;
+        if !here || login.expires_us < now_us || login.expires_us > latest_us {
+            return None;
+        }
+        let person = self.find_invited(login.kid)?;
+        let directory = self.directory();
+        let key = directory.find_key(login.kid)?;
+        let public = HybridPublic::parse(key.bundle.hybrid()).ok()?;
+        let signature = HybridSignature::parse(&login.signature.0).ok()?;
+        let label = Label::new(INVITATION_LOGIN_LABEL);
+        let signed = public.verify(label, login.message().as_bytes(), &signature);
+        signed.is_ok().then_some(person)
     }
 
     /// Takes the challenge and makes a session if the device signed it for this vault and origin.

@@ -37,7 +37,7 @@ impl Planted {
 
     fn watch_code(&mut self, place: &str, code: &str) {
         let secret = parse_text(code).unwrap().secret;
-        self.canaries.push(Canary::of(place, secret.as_ref()));
+        self.canaries.push(Canary::of(place, secret.expose()));
         let compact: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
         let place = format!("{place}, as text");
         self.canaries.push(Canary::of(&place, compact.as_bytes()));

@@ -255,6 +255,7 @@ fn f18_the_second_user_of_an_invitation_is_told_that_it_was_used() {
     let refused = office.stack.obhut("thief", &["join", &invitation]);
     let said = refused.fails_with(4);
     assert!(said.contains("used already"), "{said}");
+    assert!(said.contains("registrar who invited you"), "{said}");
 }
 
 #[test]

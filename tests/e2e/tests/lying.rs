@@ -693,7 +693,7 @@ fn e09_the_letters_secret_reaches_no_server() {
         .ok();
     let compact: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     let search = xtask::canary::Search::new(&[
-        xtask::canary::Canary::of("the secret", secret.as_ref()),
+        xtask::canary::Canary::of("the secret", secret.expose()),
         xtask::canary::Canary::of("the code", compact.as_bytes()),
         xtask::canary::Canary::of("the printed code", code.as_bytes()),
     ])

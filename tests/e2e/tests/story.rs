@@ -42,7 +42,7 @@ fn a_colleague_finds_opens_and_exports_what_was_filed() {
     let _ = stack.reading("cw2", &get).ok();
     assert_eq!(fs::read(&part).unwrap(), content[16_380..=16_390]);
 
-    let export = stack.folder().join("export");
+    let export = stack.folder().join("handed/over/export");
     let arguments = ["export", &agency.case, export.to_str().unwrap()];
     let _ = stack.reading("cw2", &arguments).ok();
     let exported = files_below(&export);
@@ -101,7 +101,8 @@ fn a_citizen_opens_what_was_issued_and_sees_who_opened_what() {
 
     // The letter is used up.
     let again = stack.obhut("thief", &["activate", code.to_str().unwrap()]);
-    let _ = again.fails_with(4);
+    let said = again.fails_with(4);
+    assert!(said.contains("office that sent you the letter"), "{said}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// The case: id or file reference
     #[arg(value_name = "CASE")]
     case: CaseName,
-    /// The folder; made if it is not there
+    /// The folder; made if it is not there, with those above it
     #[arg(value_name = "DIR")]
     target: PathBuf,
     #[command(flatten)]

@@ -70,7 +70,7 @@ impl Vault {
     ) -> Result<ExportReport, ClientError> {
         self.case(case)?;
         // Before the release is asked for: one that comes to nothing stands in the log all the same.
-        let made = make_folder(target)?;
+        let made = make_target(target)?;
         check_writable(target)?;
         let exported = self.export_below(case, target, existing, reason).await;
         if made && exported.is_err() {
@@ -259,6 +259,19 @@ fn check_writable(folder: &Path) -> Result<(), ClientError> {
         }
         Err(other) => Err(other),
     }
+}
+
+/// Makes the target with the folders above it that are missing. True: it was not there before.
+fn make_target(target: &Path) -> Result<bool, ClientError> {
+    if let Some(above) = target
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty())
+    {
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(above);
+        made.map_err(ClientError::io("cannot make", above))?;
+    }
+    make_folder(target)
 }
 
 /// True: it was not there before.

@@ -236,7 +236,7 @@ mod tests {
             vault: VaultId([1; 16]),
             card: [2; 32],
             person: PersonId([3; 16]),
-            secret: [4; 32],
+            secret: obhut_format::SecretField::new([4; 32]),
             role: Role::Citizen,
             expires_us: 1_796_565_600_000_000,
         }

@@ -11,6 +11,9 @@ use crate::whole_file::{Existing, WholeFile};
 
 const RECORD: &str = "profile.json";
 const CARD: &str = "card";
+const STATE_LOCK: &str = "state.lock";
+/// Nobody holds the state for longer than a few writes take.
+const STATE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The folder of all profiles: `$OBHUT_HOME`, else `$XDG_DATA_HOME/obhut`, else `~/.local/share/obhut`.
 #[derive(Clone, Debug)]
@@ -219,6 +222,20 @@ impl Profile {
     pub(crate) fn discard(self) -> Result<(), ClientError> {
         std::fs::remove_dir_all(&self.folder)
             .map_err(ClientError::io("cannot remove", &self.folder))
+    }
+
+    /// Keeps other commands of this profile from writing its state while the file is held: to be taken after the
+    /// network was asked, to read again what is kept and write, and let go at once. Waits for a moment.
+    pub fn hold_state(&self) -> Result<File, ClientError> {
+        let begun = std::time::Instant::now();
+        loop {
+            match self.lock(STATE_LOCK) {
+                Err(ClientError::Profile(_)) if begun.elapsed() < STATE_PATIENCE => {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Keeps other commands of this profile out while the file is held (import, join).

@@ -9,7 +9,7 @@ use obhut_suite::{
 };
 use zeroize::Zeroizing;
 
-use super::{Passphrase, Profile};
+use super::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage};
 use crate::ClientError;
 use crate::clock::{random_bytes, system_rng};
 
@@ -135,6 +135,24 @@ pub struct Unlocked {
 }
 
 impl Unlocked {
+    /// A profile that is being made by the same founding or joining that is run again.
+    pub fn resume(
+        home: &ProfileHome,
+        name: &str,
+        passphrase: &Passphrase,
+        is_same: impl Fn(&ProfileRecord) -> bool,
+    ) -> Result<(Profile, Self), ClientError> {
+        let profile = home.open(name)?;
+        let record = profile.record()?;
+        if record.stage != Stage::Joining || !is_same(record) {
+            return Err(ClientError::Usage(format!(
+                "profile {name} is in use already; choose another with --profile"
+            )));
+        }
+        let unlocked = Self::open(&profile, passphrase)?;
+        Ok((profile, unlocked))
+    }
+
     /// Opens everything with the passphrase.
     pub fn open(profile: &Profile, passphrase: &Passphrase) -> Result<Self, ClientError> {
         let key = ProfileKey::unlock(profile, passphrase)?;

@@ -3,14 +3,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use obhut_format::{Kid, VaultId};
+use obhut_format::VaultId;
+use obhut_format::session::InvitationLogin;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::Problem;
+use super::{Problem, to_b64};
 use crate::ClientError;
 
 /// The largest JSON answer that is read; a records page of 1,024 entries is far below.
@@ -27,8 +28,8 @@ pub enum Authorization {
     Session(Zeroizing<String>),
     /// The secret of the bootstrap code, at founding only.
     Bootstrap(Zeroizing<String>),
-    /// A live invitation, named by its bundle: enough to replay the records.
-    Invitation(Kid),
+    /// A live invitation, shown by a login that its bundle signed: enough to replay the records.
+    Invitation(Box<InvitationLogin>),
 }
 
 /// One vault at one server. Clones share connections and authorization.
@@ -111,7 +112,7 @@ impl Endpoint {
         let (name, value) = match &*authorization {
             Authorization::Session(token) => (AUTHORIZATION, format!("Bearer {}", **token)),
             Authorization::Bootstrap(code) => (AUTHORIZATION, format!("Bootstrap {}", **code)),
-            Authorization::Invitation(kid) => (INVITATION_HEADER, kid.to_string()),
+            Authorization::Invitation(login) => (INVITATION_HEADER, to_b64(&**login)),
         };
         let value = Zeroizing::new(value);
         match HeaderValue::from_str(&value) {

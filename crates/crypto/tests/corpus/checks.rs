@@ -253,7 +253,7 @@ fn sealed_identity(input: &Input<'_>) -> Result<Output, CryptoError> {
 
 fn invitation(input: &Input<'_>) -> Result<Output, CryptoError> {
     let invitation = invite::parse_text(input.text("text"))?;
-    let secret = Secret::new(invitation.secret);
+    let secret = Secret::new(*invitation.secret.expose());
     let first = Identity::from_invitation(&secret, invitation.vault, invitation.person)?;
     Ok(hexes([
         ("invitation", &invitation.to_bytes()),

@@ -374,7 +374,7 @@ fn identities() -> Vec<Vector> {
         vault: at().vault,
         card: [2; 32],
         person: PersonId([7; 16]),
-        secret: [4; 32],
+        secret: obhut_format::SecretField::new([4; 32]),
         role: Role::Citizen,
         expires_us: 1_800_000_000_000_000,
     };

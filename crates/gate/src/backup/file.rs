@@ -260,7 +260,7 @@ async fn open_all(db: &Db, storage: &StorageKeys) -> Result<u64, BackupError> {
             drop(storage.open(share.key_number, &context, &share.sealed)?);
         }
         opened += i64::try_from(page.len()).unwrap_or(i64::MAX);
-        if (page.len() as i64) < PAGE {
+        if i64::try_from(page.len()).unwrap_or(i64::MAX) < PAGE {
             return Ok(opened.unsigned_abs());
         }
     }

@@ -96,7 +96,7 @@ impl<const N: usize> Table<N> {
             })
             .await?;
             copied += i64::try_from(page.len()).unwrap_or(i64::MAX);
-            if (page.len() as i64) < PAGE {
+            if i64::try_from(page.len()).unwrap_or(i64::MAX) < PAGE {
                 return Ok(copied.unsigned_abs());
             }
         }

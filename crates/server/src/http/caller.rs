@@ -5,7 +5,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use data_encoding::BASE64URL_NOPAD;
 use obhut_format::bootstrap::BootstrapCode;
-use obhut_format::{Kid, VaultId};
+use obhut_format::session::InvitationLogin;
+use obhut_format::{Cbor, Kid, VaultId};
 use obhut_model::Caller;
 use obhut_store::{StoreError, Vault};
 
@@ -88,9 +89,9 @@ impl FromRequestParts<App> for Admitted {
             tenant.vault.check_bootstrap(&secret).await?;
             return Ok(Self::Founder);
         }
-        let kid = invitation(parts).ok_or(Kind::Unauthenticated)?;
-        match tenant.vault.find_invited(kid) {
-            Some(_) => Ok(Self::Invited(kid)),
+        let login = invitation(parts).ok_or(Kind::Unauthenticated)?;
+        match tenant.vault.admit_invited(&login) {
+            Some(_) => Ok(Self::Invited(login.kid)),
             None => Err(Kind::Unauthenticated.into()),
         }
     }
@@ -140,7 +141,7 @@ fn authorization<'a>(parts: &'a Parts, scheme: &str) -> Option<&'a str> {
     value.strip_prefix(scheme)
 }
 
-fn invitation(parts: &Parts) -> Option<Kid> {
-    let value = parts.headers.get(INVITATION)?.to_str().ok()?;
-    value.parse().ok()
+fn invitation(parts: &Parts) -> Option<InvitationLogin> {
+    let value = parts.headers.get(INVITATION)?.as_bytes();
+    InvitationLogin::from_bytes(&BASE64URL_NOPAD.decode(value).ok()?).ok()
 }

@@ -27,7 +27,7 @@ async fn f06_nothing_of_one_vault_is_reached_through_another() {
     // A session, an invitation and a code of one vault are nothing in the other.
     for ground in [
         worker.ground.clone(),
-        Ground::Invitation(first.kid()),
+        ours.invited_ground(&first),
         Ground::Bootstrap(server.vaults[0].1.secret_text()),
     ] {
         let refused = theirs.get("/records", &ground).await;

@@ -35,7 +35,8 @@ async fn every_route_but_the_public_ones_refuses_strangers() {
         Ground::None,
         Ground::Session(b64([9; 32])),
         Ground::Session("short".into()),
-        Ground::Invitation(obhut_format::Kid([9; 32])),
+        Ground::Invitation(obhut_format::Kid([9; 32]).to_string()),
+        Ground::Invitation(b64([9; 200])),
         Ground::Bootstrap(obhut_format::id::base32(&[9; 16])),
     ];
     let mut asked = 0;

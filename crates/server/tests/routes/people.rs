@@ -18,7 +18,9 @@ use obhut_format::mutation::{BlindIndex, Mutation, MutationRecord};
 use obhut_format::person::device_kid;
 use obhut_format::reading::AccessLogAnswer;
 use obhut_format::release::SignedDepositKey;
-use obhut_format::session::{LOGIN_LABEL, Login};
+use obhut_format::session::{
+    INVITATION_LOGIN_LABEL, INVITATION_LOGIN_US, InvitationLogin, LOGIN_LABEL, Login,
+};
 use obhut_format::statement::{
     Appointed, BundleRotated, CaseClosed, CaseCreated, CaseKey, CaseKind, DeviceAdded,
     DeviceRevoked, Event, PersonEnrolled, PersonSigner, RevocationReason, Role, ShardOpened,
@@ -213,6 +215,22 @@ impl<'s> Agency<'s> {
     pub async fn join(&self, citizen: bool, by: &Person, unit: Option<UnitId>) -> Person {
         let (person, first) = self.invite(citizen, by, unit).await;
         self.activate(person, &first).await
+    }
+
+    /// What the holder of an invitation to this vault shows, not signed yet.
+    pub fn invitation_login(&self, kid: Kid) -> InvitationLogin {
+        InvitationLogin {
+            vault: self.vault,
+            origin: self.card.origin.clone(),
+            kid,
+            expires_us: now_us() + INVITATION_LOGIN_US,
+            signature: Vec::new().into(),
+        }
+    }
+
+    /// The ground of somebody with this invitation.
+    pub fn invited_ground(&self, first: &Identity) -> Ground {
+        sign_invitation(self.invitation_login(first.kid()), first)
     }
 
     /// Enrols and invites; the person and the invitation's identity.
@@ -738,4 +756,12 @@ fn unit_epoch(
         entry_hash: sha256(&[&entry]),
     };
     (epoch, entry, memberships)
+}
+
+/// The ground that a signed invitation login is.
+pub fn sign_invitation(mut login: InvitationLogin, by: &Identity) -> Ground {
+    let label = Label::new(INVITATION_LOGIN_LABEL);
+    let signature = by.signer().sign(label, login.message().as_bytes());
+    login.signature = signature.to_bytes().into();
+    Ground::Invitation(b64(login.to_bytes()))
 }

@@ -2,16 +2,18 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use obhut_crypto::{DocumentShare, RevisionReader, open_release};
+use obhut_crypto::{DocumentShare, Identity, RevisionReader, open_release};
+use obhut_format::VaultId;
 use obhut_format::act::{ActKind, ObjectRef, SignedAct};
 use obhut_format::mutation::Committed;
 use obhut_format::reading::RecordsPage;
 use obhut_format::release::ReleaseAnswer;
+use obhut_format::session::InvitationLogin;
 use obhut_format::statement::Role;
 use obhut_suite::DevicePublic;
 use serde_json::Value;
 
-use crate::people::{Agency, Draft};
+use crate::people::{Agency, Draft, sign_invitation};
 use crate::world::{Ground, Server, answer, record};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,15 +159,47 @@ async fn records_come_in_pages_and_sealed_parts_only_to_their_readers() {
         }
     };
     let own = page(agency.registrar.ground.clone()).await;
-    let invited = page(Ground::Invitation(first.kid())).await;
+    let invited = page(agency.invited_ground(&first)).await;
     assert_eq!(own.entries, invited.entries);
     assert!(own.sealed.iter().any(|sealed| !sealed.0.is_empty()));
     assert!(invited.sealed.iter().all(|sealed| sealed.0.is_empty()));
     agency.activate(person, &first).await;
-    let used = agency
-        .get("/records", &Ground::Invitation(first.kid()))
-        .await;
+    let used = agency.get("/records", &agency.invited_ground(&first)).await;
     assert_eq!(used.problem().0, "unauthenticated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_the_public_name_of_an_invitation_lets_nobody_in() {
+    let server = Server::start(1).await;
+    let agency = Agency::found(&server, 0).await;
+    let (_, first) = agency.invite(false, &agency.registrar, None).await;
+    let (_, other) = agency.invite(false, &agency.registrar, None).await;
+    let login = |change: fn(&mut InvitationLogin), by: &Identity| {
+        let mut login = agency.invitation_login(first.kid());
+        change(&mut login);
+        sign_invitation(login, by)
+    };
+    assert!(
+        agency
+            .get("/keys", &login(|_| (), &first))
+            .await
+            .status
+            .is_success()
+    );
+    let wrong = [
+        Ground::Invitation(first.kid().to_string()),
+        login(|_| (), &other),
+        login(|login| login.vault = VaultId([9; 16]), &first),
+        login(|login| login.origin.push('x'), &first),
+        login(|login| login.expires_us = 1, &first),
+        login(|login| login.expires_us *= 2, &first),
+    ];
+    for (number, ground) in wrong.iter().enumerate() {
+        for path in ["/keys", "/records"] {
+            let refused = agency.get(path, ground).await;
+            assert_eq!(refused.problem().0, "unauthenticated", "{number} {path}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +210,7 @@ async fn f18_an_invitation_works_once() {
     let person = agency.activate(person, &first).await;
     let thief = crate::people::Person {
         id: person.id,
-        identity: obhut_crypto::Identity::generate(&mut crate::people::rng()).unwrap(),
+        identity: Identity::generate(&mut crate::people::rng()).unwrap(),
         device: obhut_suite::DeviceKey::generate(&mut crate::people::rng()),
         ground: Ground::None,
     };

@@ -94,7 +94,7 @@ impl Server {
             Ground::None => request,
             Ground::Session(token) => request.header("authorization", format!("Bearer {token}")),
             Ground::Bootstrap(text) => request.header("authorization", format!("Bootstrap {text}")),
-            Ground::Invitation(kid) => request.header("x-obhut-invitation", kid.to_string()),
+            Ground::Invitation(shown) => request.header("x-obhut-invitation", shown),
         };
         let body = if body.is_null() {
             Body::empty()
@@ -112,7 +112,8 @@ pub enum Ground {
     None,
     Session(String),
     Bootstrap(String),
-    Invitation(obhut_format::Kid),
+    /// What the header says.
+    Invitation(String),
 }
 
 /// What came back.

@@ -79,7 +79,7 @@ fn watch_invitation(stage: &mut Stage, file: &str, place: &str) -> Result<()> {
 /// Watches the secret of an invitation's or letter's code.
 pub(crate) fn watch_secret(stage: &mut Stage, code: &str, place: &str) -> Result<()> {
     let invitation = parse_text(code).map_err(|error| format!("{place}: {error}"))?;
-    stage.watch(Canary::of(place, &invitation.secret));
+    stage.watch(Canary::of(place, invitation.secret.expose()));
     let compact: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     stage.watch(Canary::of(&format!("{place}, as text"), compact.as_bytes()));
     Ok(())
