@@ -122,7 +122,7 @@ async fn add_device(vault: &Vault) -> Result<(), ClientError> {
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
     let hash = Mutation::hash(&pending.mutation.to_bytes());
-    let request = signer.sign(draft, Some(hash), None);
+    let request = signer.sign(draft, Some(hash), None)?;
     vault.endpoint().authorize(None);
     let sent = vault
         .endpoint()

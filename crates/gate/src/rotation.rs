@@ -74,13 +74,11 @@ impl Gate {
         for row in rows {
             if row.column::<u32>("number")? == number {
                 let made: Option<i64> = row.column("made_us")?;
-                return match made {
-                    Some(made) => Ok(Some(now_us.saturating_sub(made.unsigned_abs()))),
-                    None => {
-                        persist::date_storage_key(&self.stores.first, number, now_us).await?;
-                        Ok(Some(0))
-                    }
-                };
+                if let Some(made) = made {
+                    return Ok(Some(now_us.saturating_sub(made.unsigned_abs())));
+                }
+                persist::date_storage_key(&self.stores.first, number, now_us).await?;
+                return Ok(Some(0));
             }
         }
         Ok(None)

@@ -74,9 +74,9 @@ fn d07_every_byte_value_occurs_in_every_part_and_in_the_coefficients() {
         assert_eq!(parts[0].number(), 1);
         // EXPOSE: as above.
         let first = parts[0].value().expose();
-        first
-            .iter()
-            .for_each(|byte| coefficients_seen[usize::from(*byte)] += 1);
+        for byte in first {
+            coefficients_seen[usize::from(*byte)] += 1;
+        }
     }
     for seen in parts_seen.iter().chain([&coefficients_seen]) {
         let (least, most) = (seen.iter().min().unwrap(), seen.iter().max().unwrap());

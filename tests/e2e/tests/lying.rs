@@ -673,8 +673,8 @@ fn e09_the_letters_secret_reaches_no_server() {
         path,
     ];
 
-    let requests = std::sync::Arc::new(Mutex::new(Vec::new()));
-    let heard = std::sync::Arc::clone(&requests);
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&requests);
     let proxy = LyingProxy::start(&stack.url, move |seen| {
         let mut heard = heard.lock().unwrap();
         heard.extend_from_slice(seen.path.as_bytes());
