@@ -31,7 +31,8 @@ const TAIL: Batch<4> = Batch::insert(
 const KEEP_LOG: &str = "INSERT INTO logs (vault, origin, size, cosigned_size, checkpoint)
     VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (vault, origin) DO UPDATE SET size = excluded.size,
-        cosigned_size = excluded.cosigned_size, checkpoint = excluded.checkpoint";
+        cosigned_size = excluded.cosigned_size, checkpoint = excluded.checkpoint
+        WHERE logs.size <= excluded.size";
 const KEEP_SNAPSHOT: &str = "INSERT INTO log_snapshots (vault, origin, size, body)
     VALUES ($1, $2, $3, $4)
     ON CONFLICT (vault, origin) DO UPDATE SET size = excluded.size, body = excluded.body";
@@ -73,6 +74,7 @@ pub(crate) async fn keep_step(
     let due = step.size.saturating_sub(covered) >= SNAPSHOT_AFTER.max(covered / 4);
     let snapshot = due.then(snapshot);
     db.write("gate_keep_step", async |mut tx| {
+        keep_log(&mut tx, vault, origin, step.size, step.head).await?;
         match &snapshot {
             Some(body) => {
                 keep_snapshot(&mut tx, step, body).await?;
@@ -85,10 +87,9 @@ pub(crate) async fn keep_step(
         if let Some(root) = step.root {
             vaults::pin_root(&mut tx, vault, root).await?;
         }
-        keep_log(&mut tx, vault, origin, step.size, step.head).await
+        Ok::<_, Refusal>(())
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 async fn keep_snapshot(tx: &mut Tx, step: &Step<'_>, body: &[u8]) -> Result<(), SqlError> {
@@ -122,16 +123,20 @@ async fn keep_log(
     origin: &str,
     size: u64,
     head: &LogHead,
-) -> Result<(), SqlError> {
-    sql(KEEP_LOG)
+) -> Result<(), Refusal> {
+    let kept = sql(KEEP_LOG)
         .bind(vault.0)
         .bind(origin)
         .bind(int(size))
         .bind(int(head.cosigned_size))
         .bind(head.to_text())
         .execute(tx)
-        .await
-        .map(drop)
+        .await?;
+    // Another process has followed the log further: this one was overtaken and must not turn it back.
+    if kept == 0 {
+        return Err(Refusal::Unavailable(SqlError::Aborted));
+    }
+    Ok(())
 }
 
 /// Keeps a head with further signatures.
@@ -144,8 +149,7 @@ pub(crate) async fn keep_head(
     db.write("gate_keep_head", async |mut tx| {
         keep_log(&mut tx, vault, &here.origin, here.size, head).await
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 /// A commit that somebody no longer waits for may still be on its way; a write comes after it.

@@ -1,32 +1,49 @@
 //! What all requests share: configuration, vaults, objects, places.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use obhut_format::VaultId;
-use obhut_store::{Tiles, Vault, VaultRow};
-use tokio::sync::Semaphore;
+use obhut_format::release::EnrolVault;
+use obhut_sql::Engine;
+use obhut_store::{Clock, Lease, Store, Tiles, Vault, VaultParts, VaultRow};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::ServerError;
+use crate::clock::now_us;
+use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::data::Data;
 use crate::gatekeeper::Gatekeeper;
 use crate::http::Throttle;
+use crate::keys::LogKeys;
 use crate::objects::{Objects, Staged};
+use crate::randomness::random_bytes;
+use crate::witnesses::open_witnesses;
 
 /// The server's state. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 
 struct Shared {
+    cluster: Cluster,
     config: Config,
+    engine: Engine,
+    folder: PathBuf,
     gatekeeper: Gatekeeper,
     objects: Objects,
+    opening: Mutex<()>,
     request_places: Semaphore,
     staged: Staged,
     stopping: CancellationToken,
+    store: Store,
     tiles: Tiles,
     upload_places: Semaphore,
-    vaults: BTreeMap<VaultId, Tenant>,
+    vaults: RwLock<BTreeMap<VaultId, Arc<Tenant>>>,
 }
 
 /// One vault on this server.
@@ -39,43 +56,123 @@ pub struct Tenant {
     pub throttle: Throttle,
 }
 
-impl App {
-    /// The state for these vaults. `tiles` is where the logs are published.
-    pub fn new(
-        config: Config,
-        gatekeeper: Gatekeeper,
-        objects: Objects,
-        tiles: Tiles,
-        vaults: Vec<(VaultRow, Vault)>,
-    ) -> Self {
-        let limits = &config.limits;
-        let tenant = |(row, vault): (VaultRow, Vault)| {
-            let throttle = Throttle::new(limits.anonymous_per_minute);
-            (
-                row.vault,
-                Tenant {
-                    vault,
-                    row,
-                    throttle,
-                },
-            )
+impl Tenant {
+    /// Writes the vault's logs from now on. The gatekeeper knows the vault by then, also when it was added beside a
+    /// running server.
+    pub(crate) async fn lead(
+        &self,
+        gatekeeper: &Gatekeeper,
+        lease: Lease,
+    ) -> Result<(), ServerError> {
+        let row = &self.row;
+        let enrolment = EnrolVault {
+            vault: row.vault,
+            origin: row.origin.clone(),
+            records_key: row.records_key,
+            access_key: row.access_key,
+            root: None,
         };
-        Self(Arc::new(Shared {
-            vaults: vaults.into_iter().map(tenant).collect(),
+        let key = gatekeeper.enrol(enrolment).await?;
+        if key != row.gate_key {
+            return Err(ServerError::Gate(format!(
+                "vault {} was made with another gatekeeper; restore that one's signing key",
+                row.vault
+            )));
+        }
+        Ok(self.vault.lead(lease).await?)
+    }
+}
+
+impl App {
+    /// The state of a server over this data folder, without vaults as yet.
+    pub(crate) fn new(data: &Data, objects: Objects) -> Result<Self, ServerError> {
+        let (config, limits) = (data.config.clone(), &data.config.limits);
+        Ok(Self(Arc::new(Shared {
+            cluster: Cluster::new(&config.cluster, &data.folder)?,
+            engine: data.db.engine(),
+            folder: data.folder.clone(),
+            gatekeeper: data.gatekeeper.clone(),
+            objects,
+            opening: Mutex::default(),
             request_places: Semaphore::new(limits.concurrent_requests),
-            upload_places: Semaphore::new(limits.concurrent_uploads),
             staged: Staged::default(),
             stopping: CancellationToken::new(),
+            store: data.store.clone(),
+            tiles: Tiles::new(data.folder.join(&config.tiles)),
+            upload_places: Semaphore::new(limits.concurrent_uploads),
+            vaults: RwLock::default(),
             config,
-            gatekeeper,
-            objects,
-            tiles,
-        }))
+        })))
+    }
+
+    /// Opens vaults that were added since the last call, for reading.
+    pub(crate) async fn open_new_vaults(&self) -> Result<(), ServerError> {
+        let _alone = self.0.opening.lock().await;
+        for row in self.store().vaults().await? {
+            if self.find_tenant(row.vault).is_some() {
+                continue;
+            }
+            let keys = match LogKeys::load(self.folder(), row.vault) {
+                Err(ServerError::File { path, .. }) if self.engine() == Engine::Postgres => {
+                    let vault = row.vault;
+                    tracing::warn!(
+                        %vault,
+                        error = %path.display(),
+                        "the keys of a vault are missing here: it is not served, and this server cannot lead"
+                    );
+                    self.cluster().note_missing_keys();
+                    continue;
+                }
+                keys => keys?,
+            };
+            let parts = VaultParts {
+                records: keys.records,
+                access: keys.access,
+                notary: self.gatekeeper().notary(),
+                witnesses: open_witnesses(&self.config().witnesses)?,
+                tiles: self.tiles().clone(),
+                clock: Clock::new(now_us),
+                rng: Box::new(ChaCha20Rng::from_seed(random_bytes()?)),
+            };
+            let vault = self.store().follow_vault(row.vault, parts).await?;
+            self.add(row, vault);
+        }
+        Ok(())
+    }
+
+    fn add(&self, row: VaultRow, vault: Vault) {
+        let id = row.vault;
+        let tenant = Arc::new(Tenant {
+            vault,
+            row,
+            throttle: Throttle::new(self.config().limits.anonymous_per_minute),
+        });
+        let mut vaults = self
+            .0
+            .vaults
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        vaults.insert(id, tenant);
+    }
+
+    /// Who leads.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.0.cluster
     }
 
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// Which database the tables are in; only PostgreSQL has several servers.
+    pub fn engine(&self) -> Engine {
+        self.0.engine
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
     }
 
     /// The gatekeeper, spoken to in bytes.
@@ -108,18 +205,25 @@ impl App {
         &self.0.stopping
     }
 
+    /// The vaults' statements.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     /// The published logs.
     pub fn tiles(&self) -> &Tiles {
         &self.0.tiles
     }
 
     /// All vaults.
-    pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
-        self.0.vaults.values()
+    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
+        let vaults = self.0.vaults.read().unwrap_or_else(PoisonError::into_inner);
+        vaults.values().cloned().collect()
     }
 
     /// The vault of this id.
-    pub fn find_tenant(&self, vault: VaultId) -> Option<&Tenant> {
-        self.0.vaults.get(&vault)
+    pub fn find_tenant(&self, vault: VaultId) -> Option<Arc<Tenant>> {
+        let vaults = self.0.vaults.read().unwrap_or_else(PoisonError::into_inner);
+        vaults.get(&vault).cloned()
     }
 }

@@ -118,7 +118,7 @@ pub struct S3ProbeArgs {
 /// `vault …`.
 #[derive(Subcommand)]
 pub enum VaultCommand {
-    /// Add a vault and print the one-time code for its founding. The server must be stopped.
+    /// Add a vault and print the one-time code for its founding. A running server serves it within seconds.
     Add {
         /// The data folder.
         #[arg(long)]

@@ -7,6 +7,7 @@ use obhut_store::SessionLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::ServerError;
+use crate::cluster::ClusterConfig;
 use crate::database::{DatabaseConfig, Target};
 pub use crate::gate_config::{GateConfig, GatePlace, WitnessConfig};
 use crate::objects::S3Settings;
@@ -32,6 +33,9 @@ pub struct Config {
     /// Where the tiles of the logs lie.
     #[serde(default = "default_tiles")]
     pub tiles: PathBuf,
+    /// Several servers on one database.
+    #[serde(default)]
+    pub cluster: ClusterConfig,
     /// The gatekeeper: in this process or elsewhere.
     pub gate: GateConfig,
     /// Witnesses elsewhere that are asked to cosign every checkpoint.
@@ -165,6 +169,7 @@ impl Config {
             database: DatabaseConfig::default(),
             objects: ObjectsConfig::default(),
             tiles: default_tiles(),
+            cluster: ClusterConfig::default(),
             gate,
             witnesses: Vec::new(),
             sessions: SessionConfig::default(),
@@ -243,6 +248,7 @@ impl Config {
             }
             None => {}
         }
+        self.cluster.check()?;
         if let GatePlace::InProcess { keys } = self.gate.place()?
             && absolute(data, &keys)?.starts_with(absolute(data, Path::new("."))?)
         {
@@ -434,7 +440,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains(" = "))
             .collect();
-        assert_eq!(known.len(), 23, "{known:?}");
+        assert_eq!(known.len(), 25, "{known:?}");
     }
 
     #[test]

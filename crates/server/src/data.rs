@@ -46,7 +46,7 @@ impl Data {
         make_folder(&folder.join(&config.tiles))?;
         make_folder(&folder.join(keys::KEYS_FOLDER))?;
         let db = config.database.open(&folder).await?;
-        let gatekeeper = Gatekeeper::open(&folder, &config.gate, system_edge()?).await?;
+        let gatekeeper = Gatekeeper::prepare(&folder, &config.gate, system_edge()?)?;
         Ok(Self {
             store: Store::open(db.clone())
                 .await?

@@ -9,6 +9,7 @@ use obhut_format::release::{EnrolVault, GateRequest, GateResponse};
 use obhut_gate::link::{GateLink, LinkState};
 use obhut_gate::{Edge, Gate, GateConfig};
 use obhut_store::{Notary, StoreError};
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::ServerError;
@@ -28,45 +29,69 @@ pub struct Gatekeeper {
 
 #[derive(Clone)]
 enum Place {
-    InProcess(Arc<Gate>),
+    InProcess(Arc<Here>),
     Elsewhere { link: GateLink, key: PartyKey },
 }
 
+/// A gatekeeper in this process. Of several servers only the one that leads has it open: its replay is in memory.
+struct Here {
+    places: GateConfig,
+    edge: Edge,
+    gate: RwLock<Option<Arc<Gate>>>,
+}
+
+impl Here {
+    async fn find(&self) -> Option<Arc<Gate>> {
+        self.gate.read().await.clone()
+    }
+}
+
 impl Gatekeeper {
-    /// Opens the gatekeeper's stores, and makes them and the storage key where there are none; or prepares the connection
-    /// to another operator's.
-    pub async fn open(
+    /// Finds out where the gatekeeper's things are and opens nothing yet, or prepares the connection to another
+    /// operator's.
+    pub fn prepare(
         data: &Path,
         config: &config::GateConfig,
         edge: Edge,
     ) -> Result<Self, ServerError> {
         match config.place()? {
-            GatePlace::InProcess { keys } => Self::open_here(data, config, &keys, edge).await,
+            GatePlace::InProcess { keys } => Ok(Self::prepare_here(data, config, &keys, edge)),
             GatePlace::Elsewhere { url, key } => Self::connect(data, &url, key),
         }
     }
 
-    async fn open_here(
-        data: &Path,
-        config: &config::GateConfig,
-        keys: &Path,
-        edge: Edge,
-    ) -> Result<Self, ServerError> {
+    fn prepare_here(data: &Path, config: &config::GateConfig, keys: &Path, edge: Edge) -> Self {
         let mut places = GateConfig::new(data.join(&config.folder), data, data.join(keys));
         let place = |target: Target| target.below(data).expose().to_owned();
         places.database = config.find_database().map(place);
         places.mirror = config.find_mirror().map(place);
-        let gate = Gate::open(places, edge)
-            .await
-            .map_err(|error| ServerError::Gate(chain(&error)))?;
-        let gate = Arc::new(gate);
-        let asked = Arc::clone(&gate);
-        let notary = Notary::new(move |request: Vec<u8>| {
-            let gate = Arc::clone(&asked);
-            async move { Some(gate.handle(&request).await) }
+        let here = Arc::new(Here {
+            places,
+            edge,
+            gate: RwLock::default(),
         });
-        let place = Place::InProcess(gate);
-        Ok(Self { place, notary })
+        let asked = Arc::clone(&here);
+        let notary = Notary::new(move |request: Vec<u8>| {
+            let here = Arc::clone(&asked);
+            async move { Some(here.find().await?.handle(&request).await) }
+        });
+        let place = Place::InProcess(here);
+        Self { place, notary }
+    }
+
+    /// Opens the stores of a gatekeeper in this process; makes them and the storage key where there are none. Before that
+    /// it does not answer.
+    pub async fn start(&self) -> Result<(), ServerError> {
+        let Place::InProcess(here) = &self.place else {
+            return Ok(());
+        };
+        let mut gate = here.gate.write().await;
+        if gate.is_none() {
+            let opened = Gate::open(here.places.clone(), here.edge.clone()).await;
+            let opened = opened.map_err(|error| ServerError::Gate(chain(&error)))?;
+            *gate = Some(Arc::new(opened));
+        }
+        Ok(())
     }
 
     fn connect(data: &Path, url: &str, key: PartyKey) -> Result<Self, ServerError> {
@@ -123,7 +148,9 @@ impl Gatekeeper {
 
     /// Waits for what is under way and closes both stores.
     pub async fn close(&self) {
-        if let Place::InProcess(gate) = &self.place {
+        if let Place::InProcess(here) = &self.place
+            && let Some(gate) = here.gate.write().await.take()
+        {
             gate.close().await;
         }
     }
@@ -131,7 +158,7 @@ impl Gatekeeper {
     /// Does what is due with time, until the server stops: old deposit keys end, shares that were never registered go.
     /// Another operator's gatekeeper does so itself.
     pub async fn sweep_until(&self, stopping: CancellationToken) {
-        let Place::InProcess(gate) = &self.place else {
+        let Place::InProcess(here) = &self.place else {
             return;
         };
         loop {
@@ -139,6 +166,9 @@ impl Gatekeeper {
                 () = stopping.cancelled() => return,
                 () = tokio::time::sleep(SWEEP_EVERY) => {}
             }
+            let Some(gate) = here.find().await else {
+                continue;
+            };
             match gate.sweep().await {
                 Ok(count) => tracing::info!(count, "gatekeeper swept"),
                 Err(refusal) => {

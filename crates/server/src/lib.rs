@@ -3,6 +3,7 @@
 mod app;
 pub mod args;
 mod clock;
+mod cluster;
 pub mod command;
 pub mod config;
 mod data;
@@ -20,10 +21,11 @@ mod running;
 mod witnesses;
 
 pub use app::{App, Tenant};
+pub use cluster::ClusterConfig;
 pub use config::Config;
 pub use data::Data;
 pub use error::ServerError;
 pub use http::problem::problems_markdown;
 pub use logging::chain as error_chain;
 pub use routes::{openapi_json, router};
-pub use running::{Running, open_app};
+pub use running::{Ended, Running, open_app};

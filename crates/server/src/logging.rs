@@ -33,6 +33,7 @@ const ALLOWED: &[&str] = &[
     "size_bytes",
     "statement",
     "status",
+    "term",
     "vault",
     "version",
 ];

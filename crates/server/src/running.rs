@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use obhut_format::VaultId;
-use obhut_store::{Clock, Tiles, VaultParts};
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use obhut_sql::Engine;
+use obhut_store::Lease;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,21 +13,33 @@ use tokio_util::sync::CancellationToken;
 use crate::ServerError;
 use crate::app::App;
 use crate::clock::now_us;
+use crate::cluster::{campaign, stand};
 use crate::data::Data;
-use crate::keys::LogKeys;
 use crate::objects::Objects;
-use crate::randomness::random_bytes;
 use crate::routes::router;
-use crate::witnesses::open_witnesses;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+/// How often vaults are looked for that `obhut-server vault add` made.
+const LOOK_FOR_VAULTS: Duration = Duration::from_secs(2);
+/// How often a follower reads on without being asked, so that little is left when it is.
+const READ_ON_EVERY: Duration = Duration::from_millis(500);
 
 /// A server that answers.
 pub struct Running {
     app: App,
     data: Data,
     tasks: JoinSet<()>,
+    standing: tokio::task::JoinHandle<Result<(), ServerError>>,
+}
+
+/// Why a server cannot go on as it is.
+#[derive(Debug)]
+pub enum Ended {
+    /// This one does not lead any more; it can go on as a follower, from the beginning.
+    LeadLost,
+    /// A vault takes no work any more: its sequencer stops rather than sign what may be wrong.
+    VaultStopped(VaultId),
 }
 
 impl Running {
@@ -40,6 +51,10 @@ impl Running {
         tasks.spawn(async move { gatekeeper.sweep_until(stopping).await });
         let (objects, stopping) = (app.objects().clone(), app.stopping().clone());
         tasks.spawn(async move { sweep_objects(objects, stopping).await });
+        tasks.spawn(look_for_vaults(app.clone()));
+        if app.engine() == Engine::Postgres {
+            tasks.spawn(read_on(app.clone()));
+        }
         let listener = listener.tap_io(|connection| {
             // Small answers go out at once; a failure costs latency only.
             let _ = connection.set_nodelay(true);
@@ -52,23 +67,35 @@ impl Running {
                 tracing::error!(error = %error, "the listener failed");
             }
         });
-        Ok(Self { app, data, tasks })
+        let standing = app.clone();
+        Ok(Self {
+            app,
+            data,
+            tasks,
+            standing: tokio::spawn(async move { stand(&standing).await }),
+        })
     }
 
-    /// Ends when a vault takes no work any more: its sequencer stops rather than sign what may be wrong.
-    pub async fn first_stopped(&self) -> VaultId {
+    /// Ends when the server cannot go on as it is; an error is one that starting again would not mend.
+    pub async fn ended(&mut self) -> Result<Ended, ServerError> {
         loop {
-            let mut tenants = self.app.tenants();
-            if let Some(stopped) = tenants.find(|tenant| !tenant.vault.is_running()) {
-                return stopped.row.vault;
+            let tenants = self.app.tenants();
+            if let Some(stopped) = tenants.iter().find(|tenant| !tenant.vault.is_running()) {
+                return Ok(Ended::VaultStopped(stopped.row.vault));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            let waited = tokio::time::timeout(LOOK_EVERY, &mut self.standing).await;
+            match waited {
+                Err(_) => {}
+                Ok(Ok(stood)) => return stood.map(|()| Ended::LeadLost),
+                Ok(Err(_)) => return Ok(Ended::LeadLost),
+            }
         }
     }
 
     /// Stops: requests get `grace` to finish, then queued log work is committed, published and the databases closed.
     pub async fn stop(mut self, grace: Duration) {
         self.app.stopping().cancel();
+        self.standing.abort();
         let finished = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, finished).await.is_err() {
             tracing::warn!("requests were cut off at shutdown");
@@ -77,6 +104,7 @@ impl Running {
         for tenant in self.app.tenants() {
             tenant.vault.shut_down().await;
         }
+        self.app.cluster().resign().await;
         self.data.close().await;
     }
 }
@@ -100,25 +128,57 @@ async fn sweep_objects(objects: Objects, stopping: CancellationToken) {
     }
 }
 
-/// Opens every vault of a data folder.
+/// Opens every vault of a data folder, and leads them unless another server does.
 pub async fn open_app(data: &Data) -> Result<App, ServerError> {
-    let mut vaults = Vec::new();
-    let tiles = Tiles::new(data.folder.join(&data.config.tiles));
-    for row in data.store.vaults().await? {
-        let keys = LogKeys::load(&data.folder, row.vault)?;
-        let parts = VaultParts {
-            records: keys.records,
-            access: keys.access,
-            notary: data.gatekeeper.notary(),
-            witnesses: open_witnesses(&data.config.witnesses)?,
-            tiles: tiles.clone(),
-            clock: Clock::new(now_us),
-            rng: Box::new(ChaCha20Rng::from_seed(random_bytes()?)),
-        };
-        let vault = data.store.open_vault(row.vault, parts).await?;
-        vaults.push((row, vault));
-    }
     let objects = Objects::open(&data.config.objects, &data.folder)?;
-    let (config, gatekeeper) = (data.config.clone(), data.gatekeeper.clone());
-    Ok(App::new(config, gatekeeper, objects, tiles, vaults))
+    let app = App::new(data, objects)?;
+    if app.engine() == Engine::Sqlite {
+        // It is asked how far it has followed the logs that are opened.
+        app.gatekeeper().start().await?;
+    }
+    app.open_new_vaults().await?;
+    campaign(&app).await?;
+    Ok(app)
+}
+
+/// Vaults that were added since the start are served as well.
+async fn look_for_vaults(app: App) {
+    while pause(&app, LOOK_FOR_VAULTS).await {
+        if let Err(error) = serve_new_vaults(&app).await {
+            let error = crate::logging::chain(&error);
+            tracing::warn!(error, "vaults that were added could not be opened");
+        }
+    }
+}
+
+async fn serve_new_vaults(app: &App) -> Result<(), ServerError> {
+    app.open_new_vaults().await?;
+    let lease = app.cluster().lease().filter(Lease::is_valid);
+    let Some(lease) = lease else { return Ok(()) };
+    for tenant in app.tenants() {
+        if tenant.vault.is_following() {
+            tenant.lead(app.gatekeeper(), lease.clone()).await?;
+            tracing::info!(vault = %tenant.row.vault, "a vault was added");
+        }
+    }
+    Ok(())
+}
+
+async fn read_on(app: App) {
+    while pause(&app, READ_ON_EVERY).await {
+        for tenant in app.tenants() {
+            if let Err(error) = tenant.vault.refresh().await {
+                tracing::warn!(vault = %tenant.row.vault, %error, "a vault could not be followed");
+            }
+        }
+    }
+}
+
+/// False once the server stops.
+async fn pause(app: &App, time: Duration) -> bool {
+    let slept = app
+        .stopping()
+        .run_until_cancelled(tokio::time::sleep(time))
+        .await;
+    slept.is_some()
 }

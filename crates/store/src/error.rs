@@ -54,6 +54,9 @@ pub enum StoreError {
     /// The batch the work was in could not be committed; nothing was written. Worth another try.
     #[error("the work was not committed: try again")]
     NotCommitted,
+    /// Another server writes this database's logs, or this one has just lost the right to.
+    #[error("another server leads")]
+    NotLeading,
     /// No such thing, or not for this caller.
     #[error("not found")]
     NotFound,

@@ -10,11 +10,12 @@ use obhut_format::{Blob, Hash, VaultId};
 use obhut_log::replay::Directory;
 use obhut_log::tile::{TileFile, TileWriter};
 use obhut_log::{Checkpoint, Core, Leaf, NoteKeyType, NoteSigner, Recs, SignedCheckpoint};
-use obhut_sql::{Db, Row, sql};
+use obhut_sql::{Db, Engine, Row, sql};
 use obhut_suite::{NoteKey, Secret};
 use tokio::sync::watch;
 
 use crate::columns::int;
+use crate::leadership::Lease;
 use crate::sequencer::{Reached, ReachedLog};
 use crate::statements::statements;
 use crate::tiles::Tiles;
@@ -25,6 +26,9 @@ statements! {
     SELECT_RECORDS = "SELECT l.core, l.recs, r.payload, r.salt, r.sealed_commitment \
         FROM leaves l JOIN records r ON r.vault = $1 AND r.idx = l.idx \
         WHERE l.log = $2 AND l.idx >= $3 AND l.idx < $4 ORDER BY l.idx";
+    KEEP_CHECKPOINT = "INSERT INTO checkpoints (log, size, serial, note) VALUES ($1, $2, 1, $3) \
+        ON CONFLICT (log) DO UPDATE SET size = excluded.size, serial = checkpoints.serial + 1, note = excluded.note \
+        WHERE checkpoints.log = $1 AND checkpoints.size <= excluded.size";
     SELECT_LEAVES = "SELECT core, recs FROM leaves WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
 }
 
@@ -51,6 +55,7 @@ pub(crate) struct Published {
 pub(crate) struct Publisher {
     pub(crate) db: Db,
     pub(crate) vault: VaultId,
+    pub(crate) lease: Lease,
     pub(crate) notary: Notary,
     pub(crate) witnesses: Witnesses,
     pub(crate) tiles: Tiles,
@@ -226,7 +231,7 @@ impl Publisher {
             let files = state.writer.flush();
             self.write_tiles(log, files).await?;
             if end > state.fed {
-                let signed = sign(log, &signer, end, root)?;
+                let signed = self.sign(log, &signer, end, root)?;
                 state.fed = self.feed(log, first, entries, &signed).await?;
             }
         }
@@ -235,7 +240,27 @@ impl Publisher {
                 "the tiles do not lead to the log's head",
             ));
         }
-        sign(log, &signer, log.size, log.root)
+        self.sign(log, &signer, log.size, log.root)
+    }
+
+    /// Only ever called for a size and root that are committed, so that no size is signed with two
+    /// roots, whoever else may think of itself as the leader. What is signed late helps nobody.
+    fn sign(
+        &self,
+        log: &ReachedLog,
+        signer: &NoteSigner,
+        size: u64,
+        root: Hash,
+    ) -> Result<SignedCheckpoint, StoreError> {
+        if !self.lease.is_valid() {
+            return Err(StoreError::NotLeading);
+        }
+        let checkpoint = Checkpoint {
+            origin: log.origin.clone(),
+            size,
+            root,
+        };
+        Ok(SignedCheckpoint::sign(checkpoint, signer)?)
     }
 
     async fn write_tiles(&self, log: &ReachedLog, files: Vec<TileFile>) -> Result<(), StoreError> {
@@ -317,6 +342,29 @@ impl Publisher {
         Ok(known.map_or(0, |known| known.size))
     }
 
+    /// Other servers show a head no later than this one does. SQLite has no other servers.
+    async fn tell_followers(
+        &self,
+        log: &ReachedLog,
+        signed: &SignedCheckpoint,
+    ) -> Result<(), StoreError> {
+        if self.db.engine() == Engine::Sqlite {
+            return Ok(());
+        }
+        let note = &signed.to_string();
+        self.db
+            .write("keep_checkpoint", move |mut tx| async move {
+                sql(KEEP_CHECKPOINT)
+                    .bind(log.log)
+                    .bind(int(log.size))
+                    .bind(note.as_str())
+                    .execute(&mut tx)
+                    .await
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Collects the cosignatures, the witnesses' first, so that the gatekeeper sees the whole quorum, and tells whoever waits, once the card's quorum is complete.
     async fn confirm(
         &mut self,
@@ -342,27 +390,13 @@ impl Publisher {
         };
         let quorum = quorum.map_err(|_| StoreError::NoQuorum)?;
         drop(quorum.verify(&signed)?);
+        self.tell_followers(log, &signed).await?;
         self.tiles.publish(&log.origin, signed.to_string());
         self.published.send_modify(|published| {
             published.logs.insert(log.origin.clone(), Arc::new(signed));
         });
         Ok(())
     }
-}
-
-/// Only ever called for a size and root that are committed.
-fn sign(
-    log: &ReachedLog,
-    signer: &NoteSigner,
-    size: u64,
-    root: Hash,
-) -> Result<SignedCheckpoint, StoreError> {
-    let checkpoint = Checkpoint {
-        origin: log.origin.clone(),
-        size,
-        root,
-    };
-    Ok(SignedCheckpoint::sign(checkpoint, signer)?)
 }
 
 fn feed_entry(

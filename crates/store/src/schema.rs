@@ -4,18 +4,34 @@ use obhut_sql::{Migration, Schema};
 
 /// DDL for both engines.
 pub(crate) const SCHEMA: Schema = Schema {
-    postgres: &[Migration {
-        version: 1,
-        name: "vault",
-        oldest: 1,
-        sql: include_str!("../schema/postgres/0001_vault.sql"),
-    }],
-    sqlite: &[Migration {
-        version: 1,
-        name: "vault",
-        oldest: 1,
-        sql: include_str!("../schema/sqlite/0001_vault.sql"),
-    }],
+    postgres: &[
+        Migration {
+            version: 1,
+            name: "vault",
+            oldest: 1,
+            sql: include_str!("../schema/postgres/0001_vault.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "servers",
+            oldest: 1,
+            sql: include_str!("../schema/postgres/0002_servers.sql"),
+        },
+    ],
+    sqlite: &[
+        Migration {
+            version: 1,
+            name: "vault",
+            oldest: 1,
+            sql: include_str!("../schema/sqlite/0001_vault.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "servers",
+            oldest: 1,
+            sql: include_str!("../schema/sqlite/0002_servers.sql"),
+        },
+    ],
 };
 
 /// Tables whose rows never change.

@@ -1,15 +1,15 @@
 //! One vault, running: its handle for front ends.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
 use obhut_format::{Cbor, DeviceKid, Kid, PersonId, VaultId};
 use obhut_log::SignedCheckpoint;
 use obhut_log::replay::Directory;
 use obhut_model::{Caller, Refusal};
-use obhut_sql::{Db, sql};
+use obhut_sql::{Db, Engine, sql};
 use obhut_suite::{DeviceKey, NoteKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng, SeedableRng};
@@ -18,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::facts::caller_facts;
+use crate::follower::Follower;
+use crate::leadership::{Lease, take_logs};
 use crate::publisher::{Published, Publisher};
-use crate::sequencer::{Reached, SeenHeads, Work, Writer, restore};
+use crate::sequencer::{Reached, SeenHeads, Work, Writer};
 use crate::sessions::{RecentSessions, SessionLimits};
 use crate::statements::statements;
 use crate::tiles::Tiles;
@@ -62,19 +64,52 @@ pub(crate) struct Inner {
     pub(crate) tiles: Tiles,
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     pub(crate) published: watch::Receiver<Published>,
+    announce: Announce,
+    witnesses: Vec<Witness>,
+    records: NoteKey,
+    access: NoteKey,
     rng: Mutex<ChaCha20Rng>,
-    queue: Mutex<Option<mpsc::UnboundedSender<Work>>>,
+    follower: tokio::sync::Mutex<Follower>,
+    stage: Mutex<Stage>,
     tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+}
+
+/// Where the state is made known to front ends.
+struct Announce {
+    directory: watch::Sender<Arc<Directory>>,
+    published: watch::Sender<Published>,
+}
+
+/// What this process does for the vault.
+enum Stage {
+    /// Another process writes, or nobody.
+    Following,
+    /// This one writes, for as long as the lease lasts.
+    Leading(mpsc::UnboundedSender<Work>, Lease),
+    /// Nothing any more.
+    Stopped,
 }
 
 /// How long a release waits for a quorum.
 pub(crate) const QUORUM_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Derives the vault's state from its logs and starts its sequencer and publisher. One process
-    /// at a time may have a vault open; a second one is fenced off at its first commit.
+    /// Derives the vault's state from its logs and starts its sequencer and publisher, for a
+    /// process that has the database to itself: whoever had the vault open before is fenced off.
     pub async fn open_vault(&self, vault: VaultId, parts: VaultParts) -> Result<Vault, StoreError> {
+        let running = self.follow_vault(vault, parts).await?;
+        running.lead(Lease::sole()).await?;
+        Ok(running)
+    }
+
+    /// Derives the vault's state from its logs, for reading: [`Vault::refresh`] brings it up to
+    /// date, [`Vault::lead`] makes it the one that writes.
+    pub async fn follow_vault(
+        &self,
+        vault: VaultId,
+        parts: VaultParts,
+    ) -> Result<Vault, StoreError> {
         let row = self.load_vault(vault).await?;
         let keys = [
             (&parts.records, row.records_key),
@@ -88,39 +123,23 @@ impl Store {
                 "the log keys are not those of this vault",
             ));
         }
-        let seen = seen_heads(&self.db, vault, &parts.tiles, &parts.notary).await?;
-        let (directory, logs) = restore(&self.db, &row, &seen).await?;
+        // Of several servers only the leader has the gatekeeper's ear; it asks when it takes over.
+        let asked = (self.db.engine() == Engine::Sqlite).then_some(&parts.notary);
+        let seen = seen_heads(&self.db, vault, &parts.tiles, asked).await?;
         let mut seed = parts.rng;
-        let mut rng = ChaCha20Rng::from_rng(&mut seed);
-        let (directory_out, directory_in) = watch::channel(Arc::new(directory));
-        let (reached_out, reached_in) = watch::channel(Reached::default());
+        let empty = Directory::new(vault, row.records_key);
+        let (directory_out, directory_in) = watch::channel(Arc::new(empty));
         let (published_out, published_in) = watch::channel(Published::default());
-        let (queue, work) = mpsc::unbounded_channel();
         let tiles = parts.tiles;
-        let writer = Writer::new(
+        let mut follower = Follower::new(
             self.db.clone(),
-            vault,
-            (parts.clock.clone(), parts.notary.clone()),
-            ChaCha20Rng::from_rng(&mut rng),
-            DeviceKey::from_seed(&parts.records.seed()),
-            logs,
-            (directory_out, reached_out),
+            row.clone(),
+            tiles.clone(),
+            (directory_out.clone(), published_out.clone()),
+            seen,
         );
-        let publisher = Publisher {
-            db: self.db.clone(),
-            vault,
-            notary: parts.notary.clone(),
-            witnesses: Witnesses::new(parts.witnesses),
-            tiles: tiles.clone(),
-            records_key: parts.records.seed(),
-            access_key: parts.access.seed(),
-            directory: directory_in.clone(),
-            reached: reached_in,
-            published: published_out,
-            logs: HashMap::new(),
-            unsaved: None,
-        };
-        let running = Vault(Arc::new(Inner {
+        follower.catch_up(Instant::now()).await?;
+        Ok(Vault(Arc::new(Inner {
             db: self.db.clone(),
             row,
             clock: parts.clock,
@@ -130,16 +149,104 @@ impl Store {
             tiles,
             directory: directory_in,
             published: published_in,
-            rng: Mutex::new(rng),
-            queue: Mutex::new(Some(queue)),
+            announce: Announce {
+                directory: directory_out,
+                published: published_out,
+            },
+            witnesses: parts.witnesses,
+            records: parts.records,
+            access: parts.access,
+            rng: Mutex::new(ChaCha20Rng::from_rng(&mut seed)),
+            follower: tokio::sync::Mutex::new(follower),
+            stage: Mutex::new(Stage::Following),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
-        }));
-        running.spawn(writer.run(work));
-        running.spawn(publisher.run());
-        running.close_left_open().await?;
-        running.start_upkeep();
-        Ok(running)
+        })))
+    }
+}
+
+impl Vault {
+    /// Starts to write the vault's logs. Nobody of an earlier term can commit from here on; what
+    /// they committed is derived and published again, and entries they left open are closed.
+    pub async fn lead(&self, lease: Lease) -> Result<(), StoreError> {
+        let inner = &*self.0;
+        let mut follower = inner.follower.lock().await;
+        if !self.is_following() {
+            return Err(StoreError::Stopped);
+        }
+        let term = take_logs(&inner.db, self.id(), &lease).await?;
+        if inner.db.engine() == Engine::Postgres {
+            let asked = Some(&inner.notary);
+            follower.begin_again(seen_heads(&inner.db, self.id(), &inner.tiles, asked).await?);
+        }
+        let (directory, logs) = follower.hand_over().await?;
+        inner.announce.directory.send_replace(Arc::new(directory));
+        let (reached_out, reached_in) = watch::channel(Reached::default());
+        let (queue, work) = mpsc::unbounded_channel();
+        let writer = Writer::new(
+            inner.db.clone(),
+            (self.id(), term),
+            (inner.clock.clone(), inner.notary.clone()),
+            ChaCha20Rng::from_seed(self.random()),
+            DeviceKey::from_seed(&inner.records.seed()),
+            logs,
+            (inner.announce.directory.clone(), reached_out),
+        );
+        let publisher = Publisher {
+            db: inner.db.clone(),
+            vault: self.id(),
+            lease: lease.clone(),
+            notary: inner.notary.clone(),
+            witnesses: Witnesses::new(inner.witnesses.clone()),
+            tiles: inner.tiles.clone(),
+            records_key: inner.records.seed(),
+            access_key: inner.access.seed(),
+            directory: inner.directory.clone(),
+            reached: reached_in,
+            published: inner.announce.published.clone(),
+            logs: HashMap::new(),
+            unsaved: None,
+        };
+        self.spawn(writer.run(work));
+        self.spawn(publisher.run());
+        *self.stage() = Stage::Leading(queue, lease);
+        drop(follower);
+        self.close_left_open().await?;
+        self.start_upkeep();
+        Ok(())
+    }
+
+    /// Makes sure that answers rest on everything that was committed and published before this
+    /// call. Costs a reader of another server's logs one question to the database, the writer none.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if let Stage::Leading(_, lease) = &*self.stage() {
+            return if lease.is_valid() {
+                Ok(())
+            } else {
+                Err(StoreError::NotLeading)
+            };
+        }
+        let mut follower = self.0.follower.lock().await;
+        // It may have become the leader meanwhile, whose state is the newest there is.
+        if self.is_leading() {
+            return Ok(());
+        }
+        follower.catch_up(now).await
+    }
+
+    /// Whether this process reads the vault's logs and could begin to write them.
+    pub fn is_following(&self) -> bool {
+        matches!(&*self.stage(), Stage::Following)
+    }
+
+    /// Whether this process writes the vault's logs.
+    pub fn is_leading(&self) -> bool {
+        matches!(&*self.stage(), Stage::Leading(_, lease) if lease.is_valid())
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,27 +298,22 @@ impl Vault {
             .map(|signed| signed.to_string())
     }
 
-    /// Whether the sequencer takes work. It stops for good when the clock ran backwards or another
-    /// process writes this vault's logs; the operational log says which.
+    /// Whether the vault can be used here: a sequencer stops for good when the clock ran backwards
+    /// or another process writes this vault's logs; the operational log says which.
     pub fn is_running(&self) -> bool {
-        self.queue().is_ok_and(|queue| !queue.is_closed())
+        match &*self.stage() {
+            Stage::Following => true,
+            Stage::Leading(queue, _) => !queue.is_closed(),
+            Stage::Stopped => false,
+        }
     }
 
     /// Finishes what is queued, publishes it and stops.
     pub async fn shut_down(&self) {
         self.0.stopping.cancel();
-        self.0
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        *self.stage() = Stage::Stopped;
         self.0.tasks.close();
         self.0.tasks.wait().await;
-    }
-
-    /// Whether the sequencer still takes work; once it has stopped only a restart helps.
-    pub fn is_working(&self) -> bool {
-        self.queue().is_ok_and(|queue| !queue.is_closed())
     }
 
     /// The person behind an authenticated device, or why they may not come in.
@@ -235,8 +337,11 @@ impl Vault {
     }
 
     pub(crate) fn queue(&self) -> Result<mpsc::UnboundedSender<Work>, StoreError> {
-        let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.clone().ok_or(StoreError::Stopped)
+        match &*self.stage() {
+            Stage::Following => Err(StoreError::NotLeading),
+            Stage::Leading(queue, _) => Ok(queue.clone()),
+            Stage::Stopped => Err(StoreError::Stopped),
+        }
     }
 
     /// A task that [`shut_down`](Self::shut_down) waits for.
@@ -290,7 +395,7 @@ async fn seen_heads(
     db: &Db,
     vault: VaultId,
     tiles: &Tiles,
-    notary: &Notary,
+    notary: Option<&Notary>,
 ) -> Result<SeenHeads, StoreError> {
     let mut seen = SeenHeads::new();
     for row in db
@@ -303,6 +408,9 @@ async fn seen_heads(
             .or_default()
             .extend(head.map(|head| (head.size, head.root)));
     }
+    let Some(notary) = notary else {
+        return Ok(seen);
+    };
     let status = GateRequest::Status(VaultOnly { vault });
     match notary.ask(&status).await {
         Ok(GateResponse::Status(status)) => {

@@ -1,6 +1,7 @@
 //! Databases of a PostgreSQL server for one test.
 
 use obhut_sql::testing::TestDb;
+use obhut_sql::{Db, sql};
 use tokio::runtime::Runtime;
 
 /// Databases for the vault and for both stores of the gatekeeper, gone when dropped.
@@ -20,6 +21,28 @@ impl Databases {
             databases.push(made);
         }
         Some(Self { runtime, databases })
+    }
+
+    /// The address that the database names as its leader's.
+    pub fn leader(&self) -> Option<String> {
+        self.runtime.block_on(async {
+            let db = Db::open(self.vault()).await.unwrap();
+            let text = "SELECT address FROM leader";
+            let row = db.fetch_optional("leader", sql(text)).await.unwrap();
+            db.close().await;
+            row.and_then(|row| row.column("address").unwrap())
+        })
+    }
+
+    /// Ends every connection to the vault's database.
+    pub fn cut(&self) {
+        self.runtime.block_on(async {
+            let db = Db::open(self.vault()).await.unwrap();
+            let text = "SELECT COUNT(pg_terminate_backend(pid)) AS n FROM pg_stat_activity \
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            let _ = db.fetch_all("cut", sql(text)).await.unwrap();
+            db.close().await;
+        });
     }
 
     /// URL of the vault's database.

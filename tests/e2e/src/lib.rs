@@ -10,6 +10,7 @@
 
 mod agency;
 mod databases;
+mod fleet;
 mod gatekeeper;
 mod lying;
 mod machine;
@@ -19,6 +20,7 @@ pub use agency::{
     Agency, CLASS, REASON, copy_folder, files_below, letter_code, random_bytes, text,
 };
 pub use databases::Databases;
+pub use fleet::Fleet;
 pub use gatekeeper::{Gatekeeper, Witness, fingerprint};
 pub use lying::{LyingProxy, Seen};
 pub use machine::{SmallDisk, shift_clock};

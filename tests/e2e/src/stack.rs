@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-use crate::Databases;
+use crate::{Databases, Fleet};
 
 /// A running vault. Killed and removed when dropped.
 pub struct Stack {
@@ -14,6 +15,7 @@ pub struct Stack {
     /// How the server is started: which binary, as whom, with which clock.
     manner: Manner,
     server: Option<Child>,
+    fleet: Option<Fleet>,
     /// Dropped after the server.
     databases: Option<Databases>,
     /// Address of the server.
@@ -92,6 +94,48 @@ impl Stack {
         Some(Self::initialise(folder, data, Some(databases)))
     }
 
+    /// So many servers on one database behind one address; `None` where there is no server for tests.
+    pub fn start_fleet(count: usize) -> Option<Self> {
+        let databases = Databases::make()?;
+        let folder = temporary();
+        let data = folder.path().join("vault");
+        let mut stack = Self::make(folder, data, Some(databases), &[]);
+        let variables = gate_variables(stack.databases.as_ref().unwrap());
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fleet = Fleet::of(&stack.data, count, binary("obhut-server"), variables.into());
+        stack.url = fleet.url();
+        stack.fleet = Some(fleet);
+        Some(stack)
+    }
+
+    /// The servers of [`Stack::start_fleet`].
+    pub fn fleet(&mut self) -> &mut Fleet {
+        self.fleet.as_mut().unwrap()
+    }
+
+    /// The databases of a vault on PostgreSQL.
+    pub fn databases(&self) -> &Databases {
+        self.databases.as_ref().unwrap()
+    }
+
+    /// Waits until a server leads other than `former`; its number.
+    pub fn wait_for_leader(&self, former: Option<usize>) -> usize {
+        let fleet = self.fleet.as_ref().unwrap();
+        let started = Instant::now();
+        loop {
+            let leader = self.databases().leader();
+            let leader = leader.and_then(|address| fleet.find(&address));
+            if let Some(leader) = leader.filter(|leader| Some(*leader) != former) {
+                return leader;
+            }
+            assert!(
+                started.elapsed() < Duration::from_mins(1),
+                "no other server leads"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// As [`Stack::start`] with the data in this folder, which must not exist.
     pub fn start_in(data: &Path) -> Self {
         Self::initialise(temporary(), data.to_owned(), None)
@@ -114,6 +158,12 @@ impl Stack {
         databases: Option<Databases>,
         more: &[&str],
     ) -> Self {
+        let mut stack = Self::make(folder, data, databases, more);
+        stack.serve("127.0.0.1:0");
+        stack
+    }
+
+    fn make(folder: TempDir, data: PathBuf, databases: Option<Databases>, more: &[&str]) -> Self {
         let mut init = Command::new(binary("obhut-server"));
         init.args(["init", "--name", "Test Agency", "--data"])
             .arg(&data)
@@ -137,18 +187,17 @@ impl Stack {
             uid: None,
             clock: None,
         };
-        let mut stack = Self {
+        Self {
             folder,
             data,
             manner,
             server: None,
+            fleet: None,
             databases,
             url: String::new(),
             code,
             printed: text,
-        };
-        stack.serve("127.0.0.1:0");
-        stack
+        }
     }
 
     /// Folder for the test's own files.
@@ -244,8 +293,16 @@ impl Stack {
         self.manner.clock = clock;
     }
 
-    /// Kills the server without warning and starts it again on the same address.
+    /// Kills the server without warning and starts it again on the same address; of several, the one that leads.
     pub fn kill_and_restart(&mut self) {
+        if self.fleet.is_some() {
+            let leader = self.databases().leader();
+            let fleet = self.fleet();
+            let victim = leader.and_then(|address| fleet.find(&address)).unwrap_or(0);
+            fleet.kill(victim);
+            fleet.start(victim);
+            return;
+        }
         self.kill();
         let listen = self
             .url

@@ -119,7 +119,10 @@ fn is_honest_end(run: &Run) {
 
 #[test]
 fn kills_during_put_lose_nothing_that_was_acknowledged() {
-    let mut agency = Agency::open(1);
+    put_under_kills(Agency::open(1));
+}
+
+fn put_under_kills(mut agency: Agency) {
     let first = Instant::now();
     agency.put("warm-up", b"how long does it take");
     let mut killer = Killer::new("put", first.elapsed());
@@ -167,8 +170,11 @@ fn kills_during_put_lose_nothing_that_was_acknowledged() {
 
 #[test]
 fn kills_during_import_lose_and_double_nothing() {
+    import_under_kills(Agency::open(1));
+}
+
+fn import_under_kills(mut agency: Agency) {
     const FILES: u64 = 25;
-    let mut agency = Agency::open(1);
     let tree = agency.stack.folder().join("tree");
     let mut killer = Killer::new("import", Duration::from_millis(1_500));
     let wanted = kills(40);
@@ -259,7 +265,10 @@ fn same_as_source(agency: &Agency, tree: &Path, cases: u64, files: u64) {
 
 #[test]
 fn kills_during_get_leave_a_whole_file_or_none() {
-    let mut agency = Agency::open(1);
+    get_under_kills(Agency::open(1));
+}
+
+fn get_under_kills(mut agency: Agency) {
     let content = random_bytes(5, 300_000);
     let document = agency.put("a.bin", &content);
     let folder = agency.stack.folder().join("out");
@@ -351,5 +360,35 @@ fn wait_for_objects(stack: &Stack, child: &mut Child, wanted: usize) {
             "nothing arrives"
         );
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The same on PostgreSQL with two servers: the blow meets the one that leads, the other takes over.
+mod on_two_servers {
+    use super::*;
+
+    fn agency() -> Option<Agency> {
+        Some(Agency::in_stack(Stack::start_fleet(2)?, 1))
+    }
+
+    #[test]
+    fn kills_during_put_lose_nothing_that_was_acknowledged() {
+        if let Some(agency) = agency() {
+            put_under_kills(agency);
+        }
+    }
+
+    #[test]
+    fn kills_during_import_lose_and_double_nothing() {
+        if let Some(agency) = agency() {
+            import_under_kills(agency);
+        }
+    }
+
+    #[test]
+    fn kills_during_get_leave_a_whole_file_or_none() {
+        if let Some(agency) = agency() {
+            get_under_kills(agency);
+        }
     }
 }

@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -20,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the vault may be silent in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 4;
+/// How long a vault may be without a server that writes: one that hangs is replaced after ten seconds.
+const LEADERLESS: Duration = Duration::from_secs(30);
 const INVITATION_HEADER: HeaderName = HeaderName::from_static("x-obhut-invitation");
 
 /// On what ground the client asks.
@@ -165,6 +167,7 @@ impl Endpoint {
         retry: Retry,
     ) -> Result<Response, ClientError> {
         let mut attempt = 1;
+        let started = Instant::now();
         loop {
             let Some(copy) = request.try_clone() else {
                 return self.send_once(request).await;
@@ -173,6 +176,10 @@ impl Endpoint {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
+            if is_leaderless(&failed) && started.elapsed() < LEADERLESS {
+                tokio::time::sleep(pause(2)).await;
+                continue;
+            }
             if attempt == ATTEMPTS || !may_repeat(&failed, retry) {
                 return Err(failed);
             }
@@ -259,6 +266,11 @@ fn parse_problem(status: StatusCode, body: &[u8]) -> Problem {
         }
         _ => Problem::unexplained(status.as_u16()),
     }
+}
+
+/// The vault is between two leaders and has done nothing: any request may be sent again.
+fn is_leaderless(failed: &ClientError) -> bool {
+    matches!(failed, ClientError::Problem(problem) if problem.code() == "no-leader")
 }
 
 fn may_repeat(failed: &ClientError, retry: Retry) -> bool {

@@ -8,7 +8,7 @@ use obhut_format::bootstrap::BootstrapCode;
 use obhut_format::card::bootstrap_hash;
 use obhut_format::context::sha256;
 use obhut_format::release::EnrolVault;
-use obhut_store::NewVault;
+use obhut_store::{NewVault, Store};
 
 use crate::ServerError;
 use crate::clock::now_us;
@@ -17,18 +17,32 @@ use crate::data::Data;
 use crate::keys::{LogKeys, load_or_create_link_key};
 use crate::randomness::random_bytes;
 
-/// Adds a vault to an initialised data folder.
+/// Adds a vault to an initialised data folder. A running server finds it by itself.
 pub async fn add_vault(
     data: &Path,
     name: &str,
     origin: Option<String>,
 ) -> Result<String, ServerError> {
     check_texts(name, origin.as_deref())?;
-    let open = Data::open(data).await?;
-    let made = make_vault(&open, name, origin).await?;
-    let text = announce(data, name, &made, &open.config)?;
-    open.close().await;
-    Ok(text)
+    let config = Config::load(data)?;
+    let db = config.database.open(data).await?;
+    let store = Store::open(db.clone()).await?;
+    let vaults = store.vaults().await?;
+    let made = match vaults.first() {
+        // All vaults of a server have one gatekeeper; whoever leads makes the vault known to it.
+        Some(other) => {
+            let gate_key = other.gate_key;
+            insert_vault(data, &store, name, origin, async |_| Ok(gate_key)).await?
+        }
+        None => {
+            let open = Data::open(data).await?;
+            let made = make_vault(&open, name, origin).await?;
+            open.close().await;
+            made
+        }
+    };
+    db.close().await;
+    announce(data, name, &made, &config)
 }
 
 /// A vault that waits for its founding.
@@ -44,9 +58,21 @@ pub(super) async fn make_vault(
     name: &str,
     origin: Option<String>,
 ) -> Result<Made, ServerError> {
+    open.gatekeeper.start().await?;
+    let enrol = async |enrolment| open.gatekeeper.enrol(enrolment).await;
+    insert_vault(&open.folder, &open.store, name, origin, enrol).await
+}
+
+async fn insert_vault(
+    folder: &Path,
+    store: &Store,
+    name: &str,
+    origin: Option<String>,
+    enrol: impl AsyncFnOnce(EnrolVault) -> Result<[u8; 32], ServerError>,
+) -> Result<Made, ServerError> {
     let vault = VaultId(random_bytes()?);
     let origin = origin.unwrap_or_else(|| format!("localhost/{vault}"));
-    let keys = LogKeys::create(&open.folder, vault)?;
+    let keys = LogKeys::create(folder, vault)?;
     let records_key = *keys.records.public().as_bytes();
     let access_key = *keys.access.public().as_bytes();
     let enrolment = EnrolVault {
@@ -56,7 +82,7 @@ pub(super) async fn make_vault(
         access_key,
         root: None,
     };
-    let gate_key = open.gatekeeper.enrol(enrolment).await?;
+    let gate_key = enrol(enrolment).await?;
     let secret = random_bytes()?;
     let row = NewVault {
         vault,
@@ -68,7 +94,7 @@ pub(super) async fn make_vault(
         bootstrap_hash: sha256(&[&secret]),
         created_us: now_us(),
     };
-    open.store.create_vault(row).await?;
+    store.create_vault(row).await?;
     let hash = bootstrap_hash(vault, &origin, &records_key, &access_key, &gate_key);
     let code = BootstrapCode::new(secret, &hash);
     Ok(Made {

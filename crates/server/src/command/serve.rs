@@ -1,8 +1,10 @@
 //! `obhut-server serve`.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use obhut_sql::{Engine, SqlError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,35 +13,101 @@ use crate::args::ServeArgs;
 use crate::config::check_listen;
 use crate::data::Data;
 use crate::logging;
-use crate::running::Running;
+use crate::running::{Ended, Running};
+
+/// Requests under way when the lead is lost get this long: their answers may be out of date.
+const LEAD_LOST: Duration = Duration::from_secs(2);
+/// Pause before the database is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Serves until SIGINT or SIGTERM: then no new connections are taken, requests finish, queued log work is committed and
-/// published.
+/// published. A server that does not lead any more begins again as a follower.
 pub async fn serve(args: ServeArgs) -> Result<String, ServerError> {
     let data = Data::open(&args.data).await?;
     logging::start(data.config.log);
-    let address = args.listen.unwrap_or(data.config.listen);
-    check_listen(address)?;
     let grace = Duration::from_secs(data.config.limits.shutdown_seconds);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ServerError::Listen { address, source })?;
-    let address = listener
-        .local_addr()
-        .map_err(|source| ServerError::Listen { address, source })?;
-    let running = Running::start(data, listener).await?;
+    let shared = data.db.engine() == Engine::Postgres;
+    let (listener, address) = listen(args.listen.unwrap_or(data.config.listen)).await?;
+    let mut stop = std::pin::pin!(stop_signal());
+    let mut running = Running::start(data, again(&listener, address)?).await?;
     tracing::info!(listen = %address, version = env!("CARGO_PKG_VERSION"), "ready");
     say(&format!("Obhut is ready at http://{address}\n"));
-    let stopped = tokio::select! {
-        signal = stop_signal() => signal.map(|()| None)?,
-        vault = running.first_stopped() => Some(vault),
-    };
-    tracing::info!("stopping");
-    running.stop(grace).await;
-    match stopped {
-        Some(vault) => Err(ServerError::Stopped(vault)),
-        None => Ok("Obhut has stopped.\n".to_owned()),
+    loop {
+        let ended = tokio::select! {
+            signal = &mut stop => {
+                signal?;
+                tracing::info!("stopping");
+                running.stop(grace).await;
+                return Ok("Obhut has stopped.\n".to_owned());
+            }
+            ended = running.ended() => ended,
+        };
+        running
+            .stop(if ended.is_ok() { LEAD_LOST } else { grace })
+            .await;
+        match ended? {
+            Ended::VaultStopped(vault) if !shared => return Err(ServerError::Stopped(vault)),
+            ended => tracing::warn!(error = ?ended, "beginning again as a follower"),
+        }
+        running = tokio::select! {
+            signal = &mut stop => return signal.map(|()| "Obhut has stopped.\n".to_owned()),
+            running = begin_again(&args, &listener, address) => running?,
+        };
     }
+}
+
+/// Waits for a database that does not answer.
+async fn begin_again(
+    args: &ServeArgs,
+    listener: &std::net::TcpListener,
+    address: SocketAddr,
+) -> Result<Running, ServerError> {
+    loop {
+        let begun = match Data::open(&args.data).await {
+            Ok(data) => Running::start(data, again(listener, address)?).await,
+            Err(error) => Err(error),
+        };
+        match begun {
+            Err(error) if is_passing(&error) => {
+                let error = logging::chain(&error);
+                tracing::warn!(error, "the database does not answer; trying again");
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            begun => return begun,
+        }
+    }
+}
+
+fn is_passing(error: &ServerError) -> bool {
+    use obhut_store::StoreError;
+    match error {
+        ServerError::Database { source, .. } => matches!(source, SqlError::Unavailable(_)),
+        ServerError::Store(StoreError::Sql(error)) => {
+            matches!(error, SqlError::Unavailable(_) | SqlError::Conflict(_))
+        }
+        ServerError::Store(error) => {
+            matches!(error, StoreError::Fenced | StoreError::NotLeading)
+        }
+        _ => false,
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), ServerError> {
+    check_listen(address)?;
+    let failed = |source| ServerError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener.into_std().map_err(failed)?, bound))
+}
+
+/// The same listener once more: connections that come meanwhile wait in it.
+fn again(
+    listener: &std::net::TcpListener,
+    address: SocketAddr,
+) -> Result<TcpListener, ServerError> {
+    let failed = |source| ServerError::Listen { address, source };
+    let listener = listener.try_clone().map_err(failed)?;
+    TcpListener::from_std(listener).map_err(failed)
 }
 
 /// Says something at once; nobody may be reading.

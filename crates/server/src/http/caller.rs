@@ -1,5 +1,7 @@
 //! Who calls, and for which vault: extractors. No handler reads a header itself.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -29,7 +31,8 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let vault = &tenant(parts, app).await?.vault;
+        let tenant = tenant(parts, app).await?;
+        let vault = &tenant.vault;
         let token = bearer(parts).ok_or(Kind::Unauthenticated)?;
         vault
             .authenticate(&token)
@@ -84,7 +87,7 @@ impl FromRequestParts<App> for Admitted {
             return Ok(Self::Caller(Box::new(caller)));
         }
         let tenant = tenant(parts, app).await?;
-        admit_anonymous(tenant)?;
+        admit_anonymous(&tenant)?;
         if let Some(secret) = bootstrap(parts) {
             tenant.vault.check_bootstrap(&secret).await?;
             return Ok(Self::Founder);
@@ -105,7 +108,7 @@ impl FromRequestParts<App> for Anonymous {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let tenant = tenant(parts, app).await?;
-        admit_anonymous(tenant)?;
+        admit_anonymous(&tenant)?;
         Ok(Self(tenant.vault.clone()))
     }
 }
@@ -119,12 +122,23 @@ fn admit_anonymous(tenant: &Tenant) -> Result<(), Problem> {
     }
 }
 
-async fn tenant<'a>(parts: &mut Parts, app: &'a App) -> Result<&'a Tenant, Problem> {
+/// The vault of a request. What it says is as new as the request: a follower asks the database, once a request.
+async fn tenant(parts: &mut Parts, app: &App) -> Result<Arc<Tenant>, Problem> {
+    if let Some(Refreshed(tenant)) = parts.extensions.get() {
+        return Ok(Arc::clone(tenant));
+    }
     let vault = parameter(parts, app, "vault").await;
     let vault = vault.and_then(|text| text.parse::<VaultId>().ok());
     let tenant = vault.and_then(|vault| app.find_tenant(vault));
-    Ok(tenant.ok_or(Kind::NotFound)?)
+    let tenant = tenant.ok_or(Kind::NotFound)?;
+    tenant.vault.refresh().await?;
+    parts.extensions.insert(Refreshed(Arc::clone(&tenant)));
+    Ok(tenant)
 }
+
+/// The vault of a request, as new as the request.
+#[derive(Clone)]
+struct Refreshed(Arc<Tenant>);
 
 fn bearer(parts: &Parts) -> Option<[u8; 32]> {
     let token = authorization(parts, "Bearer ")?;

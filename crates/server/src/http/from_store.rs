@@ -53,6 +53,7 @@ impl From<StoreError> for Problem {
             StoreError::NotCommitted
             | StoreError::Stopped
             | StoreError::Sql(SqlError::Conflict(_)) => Kind::Unavailable.into(),
+            StoreError::NotLeading => Kind::NoLeader.into(),
             StoreError::NotFound => Kind::NotFound.into(),
             StoreError::Refused(refusal) => refusal.into(),
             StoreError::Rejected { code, reason } => Self {

@@ -12,15 +12,20 @@ use tracing::{error, info};
 use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::clock::now_us;
+use crate::cluster::REQUEST_ID_FORM;
 use crate::randomness::random_bytes;
 
 /// Carries the request id in every answer.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer.
-pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = random_bytes::<10>().map_or_else(|_| "unknown".to_owned(), |id| base32(&id));
+    let request_id = find_id(&request).unwrap_or_else(make_id);
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        // The leader, if it is handed on to it, calls the request the same.
+        request.headers_mut().insert(REQUEST_ID, value);
+    }
     let method = request.method().clone();
     let route = request
         .extensions()
@@ -41,6 +46,21 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
         "request handled"
     );
     response
+}
+
+/// The answer was another server's; its body is what it is.
+#[derive(Clone)]
+pub(crate) struct Forwarded;
+
+fn make_id() -> String {
+    random_bytes::<10>().map_or_else(|_| "unknown".to_owned(), |id| base32(&id))
+}
+
+/// The id that another server, or a proxy in front, gave in the same form.
+fn find_id(request: &Request) -> Option<String> {
+    let id = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let fits = |byte: u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte);
+    (id.len() == REQUEST_ID_FORM && id.bytes().all(fits)).then(|| id.to_owned())
 }
 
 async fn admitted(app: &App, route: &str, request: Request, next: Next) -> Response {
@@ -67,6 +87,9 @@ fn streams(route: &str) -> bool {
 /// Writes the problem's body; framework answers outside 2xx and 3xx that carry none become problems too.
 fn with_body(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
+    if response.extensions().get::<Forwarded>().is_some() {
+        return response;
+    }
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_server_error() => Kind::Internal.into(),
@@ -92,5 +115,9 @@ fn with_body(mut response: Response, request_id: &str) -> Response {
         .into_response();
     let json = HeaderValue::from_static("application/problem+json");
     told.headers_mut().insert(header::CONTENT_TYPE, json);
+    if matches!(problem.kind, Kind::NoLeader | Kind::Unavailable) {
+        let soon = HeaderValue::from_static("1");
+        told.headers_mut().insert(header::RETRY_AFTER, soon);
+    }
     told
 }

@@ -101,6 +101,10 @@ problems! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED,
         "This address does not take this method" / "Diese Adresse kennt diese Methode nicht",
         "See /openapi.json" / "Siehe /openapi.json";
+    /// No server writes the logs at the moment; nothing was done.
+    NoLeader = "no-leader", SERVICE_UNAVAILABLE,
+        "No server takes changes at the moment" / "Gerade nimmt kein Server Änderungen an",
+        "Try again in some seconds; if it stays so, tell the operator" / "In einigen Sekunden noch einmal versuchen, bleibt es dabei, den Betrieb benachrichtigen";
     /// Does not exist, or the caller may not know whether it does.
     NotFound = "not-found", NOT_FOUND,
         "There is no such thing for you" / "Das gibt es für Sie nicht",

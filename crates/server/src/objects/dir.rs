@@ -34,6 +34,7 @@ pub struct Dir(Arc<Shared>);
 
 struct Shared {
     folder: PathBuf,
+    temporary: PathBuf,
     uploads: AtomicU64,
     /// Leaf list and object take their places together; objects that share a lock wait for each other.
     placing: [std::sync::Mutex<()>; LANES as usize],
@@ -49,10 +50,12 @@ struct Flush {
 }
 
 impl Dir {
-    /// Opens the folder; removes what uploads of an earlier run left.
-    pub fn open(folder: &Path) -> Result<Self, ObjectError> {
+    /// Opens the folder; removes what uploads of an earlier run of this server left. `server` tells it from others that
+    /// share the folder.
+    pub fn open(folder: &Path, server: &str) -> Result<Self, ObjectError> {
         make_folder(folder)?;
-        let temporary = folder.join(TEMPORARY);
+        make_folder(&folder.join(TEMPORARY))?;
+        let temporary = folder.join(TEMPORARY).join(server);
         match fs::remove_dir_all(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
@@ -62,6 +65,7 @@ impl Dir {
         }
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
+            temporary,
             uploads: AtomicU64::new(0),
             placing: std::array::from_fn(|_| std::sync::Mutex::default()),
             flush: Flush::default(),
@@ -71,11 +75,7 @@ impl Dir {
 
     pub(super) fn put(&self, vault: VaultId, object: ObjectId, object_bytes: u64) -> DirUpload {
         let number = self.0.uploads.fetch_add(1, Ordering::Relaxed);
-        let lane = self
-            .0
-            .folder
-            .join(TEMPORARY)
-            .join((number % LANES).to_string());
+        let lane = self.0.temporary.join((number % LANES).to_string());
         let temporary = lane.join(number.to_string());
         let target = self.path(vault, object);
         let (send, receive) = mpsc::channel(QUEUE);

@@ -14,9 +14,12 @@ mod suite;
 mod testing;
 
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use bytes::Bytes;
+use obhut_format::context::sha256;
+use obhut_format::id::base32;
 use obhut_format::{Hash, ObjectId, VaultId};
 
 pub use content::ContentHasher;
@@ -86,14 +89,19 @@ pub enum Objects {
 impl Objects {
     /// Opens (and makes) a folder as an object store.
     pub fn open_dir(folder: &Path) -> Result<Self, ObjectError> {
-        Dir::open(folder).map(Self::Dir)
+        Self::open_shared_dir(folder, "server")
+    }
+
+    /// As [`Objects::open_dir`], for a folder that several servers use; `server` names this one.
+    pub fn open_shared_dir(folder: &Path, server: &str) -> Result<Self, ObjectError> {
+        Dir::open(folder, server).map(Self::Dir)
     }
 
     /// Opens what the configuration names; relative paths count from `data`.
     pub fn open(config: &ObjectsConfig, data: &Path) -> Result<Self, ServerError> {
         let Some(settings) = &config.s3 else {
             let folder = data.join(&config.folder);
-            return Self::open_dir(&folder)
+            return Self::open_shared_dir(&folder, &server_name(data))
                 .map_err(|error| ServerError::file(&folder, std::io::Error::other(error)));
         };
         let credentials = settings.load_credentials(data)?;
@@ -263,6 +271,14 @@ impl Objects {
             Self::S3(s3) => s3.sweep(now_s).await,
         }
     }
+}
+
+/// Tells servers apart that share a folder: each has a data folder to itself, on some machine.
+fn server_name(data: &Path) -> String {
+    let system = rustix::system::uname();
+    let (machine, data) = (system.nodename().to_bytes(), data.as_os_str().as_bytes());
+    let hash = sha256(&[machine, b"\0", data]);
+    base32(hash.get(..10).unwrap_or_default())
 }
 
 /// An object being stored. Dropped unfinished, it leaves nothing behind.

@@ -431,7 +431,7 @@ async fn a_folder_keeps_files_to_itself_and_forgets_uploads_of_an_earlier_run() 
     put(&objects, ObjectId([9; 16]), &bytes(300_000, 0))
         .await
         .unwrap();
-    let temporary = folder.path().join(".uploads/0");
+    let temporary = folder.path().join(".uploads/server/0");
     std::fs::write(temporary.join("17"), b"left").unwrap();
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 1);
     for entry in walk(folder.path()) {

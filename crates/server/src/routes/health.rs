@@ -1,5 +1,7 @@
 //! `GET /livez`, `GET /readyz`: for whoever watches the process.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 
 use crate::app::{App, Tenant};
@@ -18,11 +20,11 @@ pub(super) async fn ready(State(app): State<App>) -> Result<String, Problem> {
     if app.stopping().is_cancelled() {
         return Err(Kind::Unavailable.into());
     }
-    let works = |tenant: &Tenant| {
+    let works = |tenant: &Arc<Tenant>| {
         let vault = &tenant.vault;
         vault.is_running() && (!vault.is_founded() || vault.records_checkpoint().is_some())
     };
-    if !app.tenants().all(works) {
+    if !app.tenants().iter().all(works) {
         return Err(Kind::Unconfirmed.into());
     }
     Ok(match app.gatekeeper().trouble() {

@@ -50,6 +50,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::cluster::hand_on;
 use crate::http::{Kind, Problem, observe, problem::ProblemBody};
 
 #[derive(OpenApi)]
@@ -119,6 +120,7 @@ pub fn router(app: App) -> Router {
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(app.config().limits.json_bytes))
+        .layer(from_fn_with_state(app.clone(), hand_on))
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app)
 }

@@ -16,6 +16,12 @@ pub(super) async fn read_tile(
     if !is_plain(&path) {
         return Err(Kind::NotFound.into());
     }
+    let mut tenants = app.tenants().into_iter();
+    let own = tenants.find(|tenant| path.starts_with(&format!("{}/", tenant.row.origin)));
+    if let Some(tenant) = own {
+        // A follower takes the tiles over that were published meanwhile.
+        tenant.vault.refresh().await?;
+    }
     let tiles = app.tiles().clone();
     let reading = tokio::task::spawn_blocking(move || tiles.find(&path));
     match reading.await.ok().flatten() {

@@ -34,5 +34,10 @@ impl VaultSummary {
 /// Lists the vaults of this server.
 #[utoipa::path(get, path = "/v1/vaults", responses((status = 200, body = Vec<VaultSummary>)))]
 pub(super) async fn list_vaults(State(app): State<App>) -> Json<Vec<VaultSummary>> {
-    Json(app.tenants().map(VaultSummary::of).collect())
+    Json(
+        app.tenants()
+            .iter()
+            .map(|tenant| VaultSummary::of(tenant))
+            .collect(),
+    )
 }

@@ -16,7 +16,7 @@ use crate::rows::write_rows;
 use crate::statements::{batches, statements};
 
 statements! {
-    ADVANCE_LOG = "UPDATE logs SET size = $3, root = $4, time_ms = $5 WHERE log = $1 AND size = $2 AND root = $6";
+    ADVANCE_LOG = "UPDATE logs SET size = $3, root = $4, time_ms = $5, term = $7 WHERE log = $1 AND size = $2 AND root = $6 AND term <= $7";
     CLOSE_ENTRY = "DELETE FROM open_entries WHERE log = $1 AND idx = $2";
 }
 
@@ -51,6 +51,8 @@ pub(crate) type Numbers = BTreeMap<usize, i64>;
 /// Everything a batch writes.
 pub(crate) struct Commit {
     pub(crate) vault: VaultId,
+    /// Under which the logs were taken over; a later one fences this off.
+    pub(crate) term: i64,
     pub(crate) time_ms: u64,
     pub(crate) after: Arc<Directory>,
     /// Logs that grow, by their position in memory.
@@ -153,6 +155,7 @@ impl Commit {
             .bind(log.root)
             .bind(int(self.time_ms))
             .bind(log.from_root)
+            .bind(self.term)
             .execute(tx)
             .await?;
         if advanced == 1 {

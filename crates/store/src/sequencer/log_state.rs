@@ -42,6 +42,17 @@ pub(crate) struct DraftLeaf {
 }
 
 impl LogState {
+    /// A log whose leaves are still to be read.
+    pub(crate) fn empty(log: i64, origin: &str, is_records: bool) -> Self {
+        let tree = TreeBuilder::new();
+        Self::new(Some(log), origin.to_owned(), is_records, tree, 0)
+    }
+
+    /// Adds the hash of a committed leaf.
+    pub(crate) fn grow(&mut self, leaf: Hash) {
+        self.tree.append(leaf);
+    }
+
     /// A log that ends with this tree and time.
     pub(crate) fn new(
         log: Option<i64>,

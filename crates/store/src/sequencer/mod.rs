@@ -17,8 +17,9 @@ pub(crate) mod restore;
 mod work;
 mod writer;
 
+pub(crate) use log_state::LogState;
 pub(crate) use plan::mutation_labels;
-pub(crate) use restore::{SeenHeads, restore};
+pub(crate) use restore::{Head, Replica, SeenHeads};
 pub(crate) use work::{
     CloseWork, EntryWork, LoggedAct, LoggedLeaf, MutationWork, StatementWork, Work,
 };

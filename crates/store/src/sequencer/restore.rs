@@ -1,21 +1,22 @@
-//! On start: the directory and the trees are derived again from the committed rows, and compared
-//! with the heads that were advanced, and with those that others have seen.
+//! The directory and the trees, derived from the committed rows and compared with the heads that
+//! were advanced, and with those that others have seen: at the start as a whole, on a server that
+//! follows another one again and again.
 
 use std::collections::HashMap;
 
 use obhut_format::batch::RecordPayload;
-use obhut_format::tree::TreeBuilder;
 use obhut_format::{Cbor, Hash};
 use obhut_log::replay::Directory;
 use obhut_log::{Core, Leaf, Recs};
-use obhut_sql::{Db, Row, sql};
+use obhut_sql::{Db, Row, SqlError, sql};
 
 use super::log_state::LogState;
 use crate::statements::statements;
 use crate::{StoreError, VaultRow};
 
 statements! {
-    SELECT_LOGS = "SELECT log, origin, kind, size, root, time_ms FROM logs WHERE vault = $1 ORDER BY log";
+    SELECT_LOGS = "SELECT g.log, g.origin, g.kind, g.size, g.root, g.time_ms, c.serial FROM logs g \
+        LEFT JOIN checkpoints c ON c.log = g.log WHERE g.vault = $1 ORDER BY g.log";
     SELECT_LEAVES = "SELECT idx, core, recs FROM leaves WHERE log = $1 AND idx >= $2 ORDER BY idx LIMIT 4096";
     SELECT_RECORDS = "SELECT l.idx, l.core, l.recs, r.payload FROM leaves l JOIN records r ON r.vault = $1 AND r.idx = l.idx \
         WHERE l.log = $2 AND l.idx >= $3 ORDER BY l.idx LIMIT 4096";
@@ -24,95 +25,153 @@ statements! {
 /// Heads, size and root, that others have seen of each log: in published tiles, at the gatekeeper.
 pub(crate) type SeenHeads = HashMap<String, Vec<(u64, Hash)>>;
 
-/// The directory and all logs of a vault, the records log first. Refuses a database whose logs do
-/// not lead to every head that was seen: it was restored from a backup, or is another one.
-pub(crate) async fn restore(
-    db: &Db,
-    vault: &VaultRow,
-    seen: &SeenHeads,
-) -> Result<(Directory, Vec<LogState>), StoreError> {
-    let mut directory = Directory::new(vault.vault, vault.records_key);
-    let mut logs = Vec::new();
-    for row in db
-        .fetch_all("restore_logs", sql(SELECT_LOGS).bind(vault.vault.0))
-        .await?
-    {
-        let is_records = row.column::<String>("kind")? == "records";
-        let origin: String = row.column("origin")?;
-        let seen = seen.get(&origin).map_or(&[][..], Vec::as_slice);
-        let log = restore_log(db, vault, &row, is_records.then_some(&mut directory), seen).await?;
-        if is_records {
-            logs.insert(0, log);
-        } else {
-            logs.push(log);
-        }
-    }
-    let missing = |origin: &String| logs.iter().all(|log: &LogState| log.origin != *origin);
-    let mut published = seen.iter().filter(|(_, heads)| !heads.is_empty());
-    if published.any(|(origin, _)| missing(origin)) {
-        return Err(RESTORED);
-    }
-    if !logs.first().is_some_and(|log: &LogState| log.is_records) {
-        return Err(StoreError::Damaged("the vault has no records log"));
-    }
-    Ok((directory, logs))
-}
-
 const RESTORED: StoreError = StoreError::Damaged(
     "more or something else was published than the database holds: was it restored from a backup?",
 );
 
-async fn restore_log(
+/// What the rows of a vault say, as far as they were read.
+pub(crate) struct Replica {
+    pub(crate) directory: Directory,
+    /// The records log first.
+    pub(crate) logs: Vec<LogState>,
+    /// What the rows have to lead to; empty once they did.
+    seen: SeenHeads,
+}
+
+/// Head of a log in the database.
+pub(crate) struct Head {
+    pub(crate) log: i64,
+    pub(crate) origin: String,
+    pub(crate) is_records: bool,
+    /// Counts the checkpoints published for other servers; 0 before the first.
+    pub(crate) published: i64,
+    size: u64,
+    root: Hash,
+    time_ms: u64,
+}
+
+impl Head {
+    fn read(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            log: row.column("log")?,
+            origin: row.column("origin")?,
+            is_records: row.column::<String>("kind")? == "records",
+            published: row.column::<Option<i64>>("serial")?.unwrap_or(0),
+            size: row.column("size")?,
+            root: row.column("root")?,
+            time_ms: row.column("time_ms")?,
+        })
+    }
+}
+
+impl Replica {
+    /// Nothing read yet. The first reading refuses a database whose logs do not lead to every head
+    /// that was seen: it was restored from a backup, or is another one.
+    pub(crate) fn new(vault: &VaultRow, seen: SeenHeads) -> Self {
+        Self {
+            directory: Directory::new(vault.vault, vault.records_key),
+            logs: Vec::new(),
+            seen,
+        }
+    }
+
+    /// Reads what was committed since. After an error the replica is spoiled.
+    pub(crate) async fn catch_up(
+        &mut self,
+        db: &Db,
+        vault: &VaultRow,
+    ) -> Result<Vec<Head>, StoreError> {
+        let statement = sql(SELECT_LOGS).bind(vault.vault.0);
+        let rows = db.fetch_all("read_logs", statement).await?;
+        let heads: Result<Vec<Head>, SqlError> = rows.iter().map(Head::read).collect();
+        let mut heads = heads?;
+        // The records log first: it names the shards.
+        heads.sort_by_key(|head| !head.is_records);
+        if !heads.first().is_some_and(|head| head.is_records) {
+            return Err(StoreError::Damaged("the vault has no records log"));
+        }
+        let missing = |origin: &String| heads.iter().all(|head| head.origin != *origin);
+        let mut published = self.seen.iter().filter(|(_, heads)| !heads.is_empty());
+        if published.any(|(origin, _)| missing(origin)) {
+            return Err(RESTORED);
+        }
+        for head in &heads {
+            let position = self.logs.iter().position(|log| log.log == Some(head.log));
+            let position = position.unwrap_or_else(|| {
+                self.logs
+                    .push(LogState::empty(head.log, &head.origin, head.is_records));
+                self.logs.len() - 1
+            });
+            if let Some(log) = self.logs.get_mut(position) {
+                let directory = head.is_records.then_some(&mut self.directory);
+                let seen = self.seen.get(&head.origin).map_or(&[][..], Vec::as_slice);
+                advance(db, vault, head, log, directory, seen).await?;
+            }
+        }
+        self.seen.clear();
+        Ok(heads)
+    }
+}
+
+async fn advance(
     db: &Db,
     vault: &VaultRow,
-    head: &Row,
+    head: &Head,
+    log: &mut LogState,
     mut directory: Option<&mut Directory>,
     seen: &[(u64, Hash)],
-) -> Result<LogState, StoreError> {
-    let log: i64 = head.column("log")?;
-    let size: u64 = head.column("size")?;
-    if seen.iter().any(|(seen, _)| *seen > size) {
+) -> Result<(), StoreError> {
+    if seen.iter().any(|(seen, _)| *seen > head.size) {
         return Err(RESTORED);
     }
-    let is_records = directory.is_some();
-    let mut tree = TreeBuilder::new();
-    while tree.size() < size {
-        let from = i64::try_from(tree.size()).unwrap_or(i64::MAX);
-        let statement = if is_records {
-            sql(SELECT_RECORDS).bind(vault.vault.0).bind(log).bind(from)
+    if log.size() > head.size {
+        return Err(StoreError::Damaged(
+            "the database holds less than it did: was it restored from a backup?",
+        ));
+    }
+    while log.size() < head.size {
+        let from = i64::try_from(log.size()).unwrap_or(i64::MAX);
+        let statement = if head.is_records {
+            sql(SELECT_RECORDS)
+                .bind(vault.vault.0)
+                .bind(head.log)
+                .bind(from)
         } else {
-            sql(SELECT_LEAVES).bind(log).bind(from)
+            sql(SELECT_LEAVES).bind(head.log).bind(from)
         };
-        let rows = db.fetch_all("restore_leaves", statement).await?;
+        let rows = db.fetch_all("read_leaves", statement).await?;
         if rows.is_empty() {
             return Err(StoreError::Damaged("leaves are missing"));
         }
+        // More may have been committed since the heads were read.
         for row in rows {
-            append(&row, &mut tree, directory.as_deref_mut())?;
-            let mut here = seen.iter().filter(|(seen, _)| *seen == tree.size());
-            if here.any(|(_, root)| tree.root() != *root) {
-                return Err(RESTORED);
+            if log.size() < head.size {
+                append(&row, log, directory.as_deref_mut())?;
+                let mut here = seen.iter().filter(|(seen, _)| *seen == log.size());
+                if here.any(|(_, root)| log.root() != *root) {
+                    return Err(RESTORED);
+                }
             }
         }
     }
-    if tree.size() != size || tree.root() != head.column::<Hash>("root")? {
+    if log.root() != head.root {
         return Err(StoreError::Damaged("the log does not lead to its head"));
     }
-    let (origin, time_ms) = (head.column("origin")?, head.column("time_ms")?);
-    Ok(LogState::new(Some(log), origin, is_records, tree, time_ms))
+    log.time_ms = head.time_ms;
+    Ok(())
 }
 
 fn append(
     row: &Row,
-    tree: &mut TreeBuilder,
+    log: &mut LogState,
     directory: Option<&mut Directory>,
 ) -> Result<(), StoreError> {
-    if row.column::<u64>("idx")? != tree.size() {
+    if row.column::<u64>("idx")? != log.size() {
         return Err(StoreError::Damaged("a leaf is missing"));
     }
     let core = Core::parse(&row.column::<Vec<u8>>("core")?)?;
     let recs = Recs::parse(&row.column::<Vec<u8>>("recs")?)?;
-    tree.append(Leaf::new(core, &recs).hash());
+    log.grow(Leaf::new(core, &recs).hash());
     if let Some(directory) = directory {
         RecordPayload::from_bytes(&row.column::<Vec<u8>>("payload")?)
             .ok()

@@ -48,6 +48,7 @@ pub(crate) struct ReachedLog {
 pub(crate) struct Writer {
     pub(super) db: Db,
     pub(super) vault: VaultId,
+    term: i64,
     clock: Clock,
     pub(super) notary: Notary,
     rng: ChaCha20Rng,
@@ -98,7 +99,7 @@ impl Writer {
     /// A writer behind these logs.
     pub(crate) fn new(
         db: Db,
-        vault: VaultId,
+        (vault, term): (VaultId, i64),
         (clock, notary): (Clock, Notary),
         rng: ChaCha20Rng,
         records_key: DeviceKey,
@@ -110,6 +111,7 @@ impl Writer {
         Self {
             db,
             vault,
+            term,
             clock,
             notary,
             rng,
@@ -325,6 +327,7 @@ impl Writer {
         } = assembly;
         let commit = Commit {
             vault: self.vault,
+            term: self.term,
             time_ms,
             after: Arc::clone(directory),
             logs: log_commits(&self.logs, &drafts),

@@ -22,7 +22,9 @@ const MODULES: &[&[(&str, &str)]] = &[
     crate::own_keys::STATEMENTS,
     crate::own_log::STATEMENTS,
     crate::pages::STATEMENTS,
+    crate::follower::STATEMENTS,
     crate::granted::STATEMENTS,
+    crate::leadership::STATEMENTS,
     crate::proposal::STATEMENTS,
     crate::publisher::STATEMENTS,
     crate::rows::STATEMENTS,
@@ -68,7 +70,10 @@ fn every_statement_names_its_vault_or_a_log_of_it() {
         "DROP_CHALLENGES",
         "DROP_SESSIONS",
         "SELECT_VAULTS",
+        "LEAVE_LEAD",
         "NEXT_LOG",
+        "SELECT_LEADER",
+        "TAKE_LEAD",
     ];
     for (name, text) in MODULES.iter().flat_map(|module| module.iter()) {
         let scoped = text.contains("vault = $1")

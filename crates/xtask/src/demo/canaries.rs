@@ -12,11 +12,15 @@ pub(crate) fn search(stage: &mut Stage) -> Result<()> {
     stage.step("Random tokens stood in names, titles, references, documents and secrets. The server's files and memory are searched for them, raw, in hex and in base64.");
     let search = Search::new(stage.canaries()).map_err(|error| error.to_string())?;
     let folder = stage.server_folder();
+    let dumps = stage.services().dump(&folder)?;
     let process = stage.server_process().ok_or("the server is not running")?;
     let mut findings = in_folder(&search, &folder)?;
     let memory = search.process(process);
     findings.extend(memory.map_err(|error| format!("the server's memory: {error}"))?);
     report(&findings)?;
+    for dump in dumps {
+        std::fs::remove_file(&dump).map_err(|error| trouble("remove", &dump, &error))?;
+    }
     say(&format!(
         "Checked: none of {} tokens in database, log, objects, tiles, keys, server.log or memory.",
         stage.canaries().len()

@@ -7,6 +7,7 @@ mod filing;
 mod people;
 mod reading;
 mod refusing;
+mod services;
 mod stage;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use crate::run::{Result, cargo, must};
+use services::{Kind, Services};
 use stage::Stage;
 
 /// What to show.
@@ -28,6 +30,9 @@ pub(crate) struct Arguments {
     /// Play in this new folder and leave it behind.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// What the vault stands on.
+    #[arg(long, value_enum, default_value = "embedded")]
+    stack: Kind,
     /// What the synthetic files and canaries are made from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -37,7 +42,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("Building the programs …");
     must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
     let rng = ChaCha20Rng::seed_from_u64(arguments.seed);
-    let mut stage = Stage::open(arguments.keep.as_deref(), rng)?;
+    let services = Services::start(arguments.stack)?;
+    println!("The stack: {}.", services.describe());
+    let mut stage = Stage::open(arguments.keep.as_deref(), rng, services)?;
     play(&mut stage, arguments)?;
     println!();
     match stage.missing() {

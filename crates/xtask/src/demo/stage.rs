@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use xtask::canary::Canary;
 
+use super::services::Services;
 use crate::run::{Result, output, root};
 
 /// Longer output is cut in the middle of the story; the command can be repeated by hand.
@@ -21,6 +22,7 @@ pub(crate) struct Stage {
     _temporary: Option<TempDir>,
     programs: PathBuf,
     server: Option<Child>,
+    services: Services,
     url: String,
     step: usize,
     canaries: Vec<Canary>,
@@ -29,7 +31,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn open(keep: Option<&Path>, rng: ChaCha20Rng) -> Result<Self> {
+    pub(crate) fn open(keep: Option<&Path>, rng: ChaCha20Rng, services: Services) -> Result<Self> {
         let (folder, temporary) = if let Some(folder) = keep {
             fs::create_dir(folder).map_err(|error| trouble("make", folder, &error))?;
             let folder = folder.canonicalize();
@@ -44,6 +46,7 @@ impl Stage {
             _temporary: temporary,
             programs: programs()?,
             server: None,
+            services,
             url: String::new(),
             step: 0,
             canaries: Vec::new(),
@@ -72,6 +75,10 @@ impl Stage {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.path("server/vault")
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -224,7 +231,8 @@ impl Stage {
         let mut command = Command::new(self.programs.join("obhut-server"));
         command
             .args(["init", "--name", agency, "--data"])
-            .arg(self.data());
+            .arg(self.data())
+            .envs(self.services.variables());
         self.ends_with(0, &mut command)
     }
 
@@ -237,6 +245,7 @@ impl Stage {
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.data())
+            .envs(self.services.variables())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
