@@ -1,5 +1,5 @@
 //! Several servers on one database: one of them leads and writes the logs, the others answer what needs no writing
-//! and hand the rest on to it. ADR 0005 says why the servers prove nothing to each other.
+//! and hand the rest on to it. ADR 0006 says why the servers prove nothing to each other.
 
 mod election;
 mod forward;
