@@ -100,7 +100,7 @@ pub(crate) fn invitation_login(card: &VaultCard, first: &Identity) -> Authorizat
     };
     let label = Label::new(INVITATION_LOGIN_LABEL);
     let signature = first.signer().sign(label, login.message().as_bytes());
-    login.signature = signature.to_bytes().to_vec().into();
+    login.signature = signature.to_bytes().into();
     Authorization::Invitation(Box::new(login))
 }
 

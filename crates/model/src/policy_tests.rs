@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use obhut_format::Kid;
 
 use super::*;
-use crate::{Appointment, CallerFacts};
+use crate::{Appointment, CallerFacts, Deputyship};
 
 const NOW_US: u64 = 1_000;
 const ME: PersonId = PersonId([1; 16]);

@@ -92,7 +92,8 @@ async fn a_founding_with_another_origin_or_other_keys_is_refused(test: &TestDb) 
     let registrar = std::sync::Arc::clone(&second.registrar);
     second.deposit_lambda(&registrar, &registrar).await;
     let theirs = first.vault.origin().to_owned();
-    let changes: [&dyn Fn(&mut VaultCard, &mut ShardOpened); 3] = [
+    type Change<'a> = &'a dyn Fn(&mut VaultCard, &mut ShardOpened);
+    let changes: [Change<'_>; 3] = [
         &|card, shard| {
             card.origin.clone_from(&theirs);
             shard.origin = card.access_origin("std", 2027, 1);
