@@ -179,7 +179,7 @@ impl Follower {
             let read = |tile| self.tiles.read(origin, tile);
             TileWriter::resume(earlier.size, &earlier.root, read).ok()
         });
-        resumed.unwrap_or_else(TileWriter::new)
+        resumed.unwrap_or_default()
     }
 
     async fn read_tiles(

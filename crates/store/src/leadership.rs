@@ -140,6 +140,10 @@ impl Store {
             lease.renew(asked);
         }
         let (resign, resigned) = oneshot::channel();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "`resign` waits for it; dropped, it ends with the lease"
+        )]
         let keeper = tokio::spawn(keep(self.db.clone(), lock, lease.clone(), resigned));
         Ok(Some(Leadership {
             lease,
@@ -187,12 +191,11 @@ async fn keep(db: Db, mut lock: Lock, lease: Lease, mut resigned: oneshot::Recei
             () = tokio::time::sleep(RENEW_EVERY), if !lasting => {}
         }
         let asked = Instant::now();
-        match tokio::time::timeout(lease.left(), lock.is_held()).await {
-            Ok(true) => lease.renew(asked),
-            Ok(false) | Err(_) => {
-                tracing::error!("the lock of the leader is lost; nothing more is signed here");
-                break;
-            }
+        if let Ok(true) = tokio::time::timeout(lease.left(), lock.is_held()).await {
+            lease.renew(asked);
+        } else {
+            tracing::error!("the lock of the leader is lost; nothing more is signed here");
+            break;
         }
     }
     lease.end();
