@@ -67,12 +67,17 @@ impl Running {
                 tracing::error!(error = %error, "the listener failed");
             }
         });
-        let standing = app.clone();
+        let candidate = app.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "its result says why it ended; shutting down waits for it"
+        )]
+        let standing = tokio::spawn(async move { stand(&candidate).await });
         Ok(Self {
             app,
             data,
             tasks,
-            standing: tokio::spawn(async move { stand(&standing).await }),
+            standing,
         })
     }
 

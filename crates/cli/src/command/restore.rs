@@ -78,8 +78,8 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
 
 fn read_sheet(args: &Args) -> Result<Sheet, Stop> {
     if let Some(file) = &args.device {
-        let sealed = read_input(file)?;
-        let code = read_input(&args.code_file)?;
+        let sealed = read_input(file, "what the other device made")?;
+        let code = read_input(&args.code_file, "the code that the other device showed")?;
         return Ok(Sheet::open_transfer(
             &sealed,
             &String::from_utf8_lossy(&code),
@@ -87,5 +87,5 @@ fn read_sheet(args: &Args) -> Result<Sheet, Stop> {
     }
     let file = args.sheet.as_deref();
     let file = file.ok_or_else(|| ClientError::Usage("name --sheet or --device".into()))?;
-    Ok(Sheet::read(&read_input(file)?)?)
+    Ok(Sheet::read(&read_input(file, "the words of the sheet")?)?)
 }

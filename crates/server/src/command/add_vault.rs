@@ -28,18 +28,15 @@ pub async fn add_vault(
     let db = config.database.open(data).await?;
     let store = Store::open(db.clone()).await?;
     let vaults = store.vaults().await?;
-    let made = match vaults.first() {
+    let made = if let Some(other) = vaults.first() {
         // All vaults of a server have one gatekeeper; whoever leads makes the vault known to it.
-        Some(other) => {
-            let gate_key = other.gate_key;
-            insert_vault(data, &store, name, origin, async |_| Ok(gate_key)).await?
-        }
-        None => {
-            let open = Data::open(data).await?;
-            let made = make_vault(&open, name, origin).await?;
-            open.close().await;
-            made
-        }
+        let gate_key = other.gate_key;
+        insert_vault(data, &store, name, origin, async |_| Ok(gate_key)).await?
+    } else {
+        let open = Data::open(data).await?;
+        let made = make_vault(&open, name, origin).await?;
+        open.close().await;
+        made
     };
     db.close().await;
     announce(data, name, &made, &config)

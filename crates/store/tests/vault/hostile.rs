@@ -86,13 +86,14 @@ async fn an_enrolment_with_another_label_secret_than_the_deposited_one_is_not_co
     world.confirmed().await;
 }
 
+type Change<'a> = &'a dyn Fn(&mut VaultCard, &mut ShardOpened);
+
 async fn a_founding_with_another_origin_or_other_keys_is_refused(test: &TestDb) {
     let mut first = World::numbered(test, 1).await;
     let mut second = World::unfounded(test.db.clone(), 2).await;
     let registrar = std::sync::Arc::clone(&second.registrar);
     second.deposit_lambda(&registrar, &registrar).await;
     let theirs = first.vault.origin().to_owned();
-    type Change<'a> = &'a dyn Fn(&mut VaultCard, &mut ShardOpened);
     let changes: [Change<'_>; 3] = [
         &|card, shard| {
             card.origin.clone_from(&theirs);
