@@ -117,7 +117,9 @@ fn a_follower_answers_and_hands_on_what_only_the_leader_can_do() {
     assert_eq!(stack.content("cw2", &document), content);
     let letter = stack.folder().join("letter.html");
     let to = letter.to_str().unwrap();
+    let reason = ["--purpose", "Testing", "--legal-basis", "None"];
     let issue = ["issue", &document, "--to", &agency.citizen, "--letter", to];
+    let issue = [&issue[..], &reason].concat();
     let issued = text(&stack.json("cw1", &issue), "document");
     let code = letter_code(&std::fs::read_to_string(&letter).unwrap());
     let code = stack.write("code", code.as_bytes());

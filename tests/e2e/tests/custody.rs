@@ -122,7 +122,8 @@ fn a_citizen_keeps_documents_and_log_through_a_lost_device() {
     let document = agency.put("Bescheid.txt", b"Dem Antrag wird stattgegeben.");
     let letter = stack.folder().join("letter.html");
     let to = ["issue", &document, "--to", &agency.citizen, "--letter"];
-    let issue = [&to[..], &[letter.to_str().unwrap()]].concat();
+    let reason = ["--purpose", "Testing", "--legal-basis", "None"];
+    let issue = [&to[..], &[letter.to_str().unwrap()], &reason].concat();
     let issued = text(&stack.json("cw1", &issue), "document");
     let code = letter_code(&fs::read_to_string(&letter).unwrap());
     let code = stack.write("code", code.as_bytes());
