@@ -133,6 +133,8 @@ impl Stack {
             CLASS,
             "--new-subject",
             "Test Citizen",
+            // Another citizen of the same name, where there is one already.
+            "--yes",
         ];
         let made = self.json(profile, &arguments);
         let citizen = made["subjects"][0].as_str().unwrap().to_owned();

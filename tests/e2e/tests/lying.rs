@@ -19,6 +19,9 @@ use obhut_format::{Blob, Cbor};
 /// The exit code for what is not what was signed, logged or sealed.
 const INTEGRITY: i32 = 6;
 
+/// What authenticated decryption says of foreign or changed bytes; more it cannot know.
+const DAMAGED: &str = "damaged or does not belong here";
+
 /// Two documents of the same size, and a reader.
 struct Scene {
     agency: Agency,
@@ -70,11 +73,12 @@ impl Scene {
         run
     }
 
-    /// `get` of the first document with these further arguments is refused as a lie, writes nothing, and works
+    /// `get` of the first document with these further arguments is refused because of `why`, writes nothing, and works
     /// afterwards with an honest server.
     fn get_refuses(
         &self,
         more: &[&str],
+        why: &str,
         lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
     ) -> String {
         let stack = &self.agency.stack;
@@ -87,19 +91,23 @@ impl Scene {
         let said = self.through(&arguments, lie).fails_with(INTEGRITY);
         let left = files_below(&folder);
         assert!(left.is_empty(), "{left:?} was left behind");
+        assert!(said.contains(why), "not because of {why:?}: {said}");
         assert!(said.lines().count() >= 2, "no next step: {said}");
         let honest = stack.content("cw1", &self.documents[0]);
         assert_eq!(honest, self.contents[0]);
         said
     }
 
-    /// A command is refused as a lie and prints nothing of what it was for.
+    /// A command is refused because of `why` and prints nothing of what it was for.
     fn refuses(
         &self,
         arguments: &[&str],
+        why: &str,
         lie: impl Fn(&mut Seen) -> bool + Send + Sync + 'static,
     ) -> String {
-        self.through(arguments, lie).fails_with(INTEGRITY)
+        let said = self.through(arguments, lie).fails_with(INTEGRITY);
+        assert!(said.contains(why), "not because of {why:?}: {said}");
+        said
     }
 
     /// Issues the first document and lets the citizen activate the letter as the profile `citizen`.
@@ -160,7 +168,7 @@ fn flip_middle(bytes: &mut [u8]) {
 #[test]
 fn a01_refuses_an_object_cut_at_a_chunk_border() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "another byte range", |seen| {
         let fits = seen.is_object() && seen.body.len() > 40_000;
         if fits {
             let kept = seen.body.len() - 16_400;
@@ -174,7 +182,7 @@ fn a01_refuses_an_object_cut_at_a_chunk_border() {
 fn a07_refuses_the_whole_object_of_another_document() {
     let scene = Scene::open();
     let [one, other] = scene.objects();
-    scene.get_refuses(&[], move |seen| {
+    scene.get_refuses(&[], DAMAGED, move |seen| {
         let fits = seen.is_object();
         if fits {
             let length = seen.body.len();
@@ -192,8 +200,14 @@ fn a07_refuses_the_whole_object_of_another_document() {
 #[test]
 fn a10_refuses_a_flipped_bit_in_the_header_a_chunk_or_the_tag() {
     let scene = Scene::open();
-    for place in [0, 70, 30_000, usize::MAX] {
-        scene.get_refuses(&[], move |seen| {
+    let (version, damaged) = ("a version this program does not know", DAMAGED);
+    for (place, why) in [
+        (0, version),
+        (70, damaged),
+        (30_000, damaged),
+        (usize::MAX, damaged),
+    ] {
+        scene.get_refuses(&[], why, move |seen| {
             let fits = seen.is_object();
             if fits {
                 let place = place.min(seen.body.len() - 1);
@@ -220,7 +234,7 @@ fn a11_refuses_a_range_of_another_place_the_whole_object_and_a_wrong_content_ran
     let is_part = |seen: &Seen| seen.is_object() && seen.body.len() > 10_000;
     // As many bytes from elsewhere, under headers that say what was asked for.
     let whole = capsule.clone();
-    scene.get_refuses(&range, move |seen| {
+    scene.get_refuses(&range, DAMAGED, move |seen| {
         let length = seen.body.len();
         let fits = is_part(seen) && length < whole.len() / 2;
         if fits {
@@ -228,7 +242,7 @@ fn a11_refuses_a_range_of_another_place_the_whole_object_and_a_wrong_content_ran
         }
         fits
     });
-    scene.get_refuses(&range, move |seen| {
+    scene.get_refuses(&range, "ignored the byte range", move |seen| {
         let fits = is_part(seen);
         if fits {
             seen.body.clone_from(&capsule);
@@ -237,7 +251,7 @@ fn a11_refuses_a_range_of_another_place_the_whole_object_and_a_wrong_content_ran
         }
         fits
     });
-    scene.get_refuses(&range, move |seen| {
+    scene.get_refuses(&range, "another byte range", move |seen| {
         let fits = is_part(seen);
         if fits {
             let wrong = HeaderValue::from_static("bytes 7-99/100");
@@ -250,7 +264,7 @@ fn a11_refuses_a_range_of_another_place_the_whole_object_and_a_wrong_content_ran
 #[test]
 fn a12_writes_no_file_when_only_the_last_chunk_is_broken() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], DAMAGED, |seen| {
         let fits = seen.is_object();
         if fits {
             let last = seen.body.len() - 1;
@@ -264,7 +278,7 @@ fn a12_writes_no_file_when_only_the_last_chunk_is_broken() {
 fn a13_believes_no_length_but_the_signed_one() {
     let scene = Scene::open();
     // Far more than there is, and more than fits into memory.
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "another byte range", |seen| {
         let fits = seen.is_object() && seen.headers.contains_key(CONTENT_RANGE);
         if fits {
             let total = 1_u64 << 50;
@@ -274,7 +288,7 @@ fn a13_believes_no_length_but_the_signed_one() {
         fits
     });
     // More bytes than asked for, under the headers of what was asked for.
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "another byte range", |seen| {
         let fits = seen.is_object();
         if fits {
             seen.body.extend_from_slice(&[0; 4_096]);
@@ -286,7 +300,7 @@ fn a13_believes_no_length_but_the_signed_one() {
 #[test]
 fn b01_refuses_a_replaced_wrap() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], DAMAGED, |seen| {
         on_release(seen, |answer| {
             let wrap = answer.documents[0].wrap.as_mut().unwrap();
             wrap.0 = random_bytes(9, wrap.0.len());
@@ -298,7 +312,7 @@ fn b01_refuses_a_replaced_wrap() {
 fn b03_refuses_swapped_wraps() {
     let scene = Scene::open();
     let show = ["case", "show", &scene.agency.case];
-    let said = scene.refuses(&show, |seen| {
+    let said = scene.refuses(&show, DAMAGED, |seen| {
         let mut told = false;
         on_release(seen, |answer| {
             if let [one, other] = answer.documents.as_mut_slice() {
@@ -356,16 +370,18 @@ fn b06_c01_refuses_records_with_a_changed_key_signer_or_member() {
     // A bit within every statement, in turn from the front: keys, names, members.
     for number in 0..6 {
         forget();
-        scene.refuses(&list, move |seen| {
+        scene.refuses(&list, "does not fit the commitment", move |seen| {
             on_records(seen, |page| flip_statement(page, number))
         });
     }
     // The signature of another statement.
     forget();
-    scene.refuses(&list, |seen| on_records(seen, swap_signatures));
+    scene.refuses(&list, "does not fit the commitment", |seen| {
+        on_records(seen, swap_signatures)
+    });
     // A statement that was never logged.
     forget();
-    scene.refuses(&list, |seen| {
+    scene.refuses(&list, "in the log already", |seen| {
         on_records(seen, |page| {
             let ghost = page.entries[1].clone();
             page.entries.insert(1, ghost);
@@ -374,7 +390,7 @@ fn b06_c01_refuses_records_with_a_changed_key_signer_or_member() {
     });
     // One that is kept back.
     forget();
-    scene.refuses(&list, |seen| {
+    scene.refuses(&list, "skips or repeats", |seen| {
         on_records(seen, |page| {
             page.entries.remove(2);
             page.sealed.remove(2);
@@ -418,7 +434,7 @@ fn swap_signatures(page: &mut RecordsPage) {
 #[test]
 fn b05_refuses_a_membership_of_another_epoch() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "unit epoch that is not logged", |seen| {
         let fits = seen.is(&Method::GET, "/keys");
         if fits {
             seen.edit("keys", |keys: &mut OwnKeys| {
@@ -463,13 +479,13 @@ fn c04_refuses_a_records_log_that_was_rolled_back() {
 #[test]
 fn c05_refuses_records_whose_checkpoint_is_not_signed() {
     let scene = Scene::open();
-    scene.refuses(&["case", "list"], |seen| {
+    scene.refuses(&["case", "list"], "malformed", |seen| {
         on_records(seen, |page| {
             let cut = page.checkpoint.find("\n\n").unwrap() + 2;
             page.checkpoint.truncate(cut);
         })
     });
-    scene.refuses(&["case", "list"], |seen| {
+    scene.refuses(&["case", "list"], "too few witnesses", |seen| {
         on_records(seen, |page| {
             // The log's own signature without the gatekeeper's.
             let cut = page.checkpoint.find("\n\n").unwrap() + 2;
@@ -483,7 +499,7 @@ fn c05_refuses_records_whose_checkpoint_is_not_signed() {
 fn e01_refuses_exchanged_titles() {
     let scene = Scene::open();
     let show = ["case", "show", &scene.agency.case];
-    scene.refuses(&show, |seen| {
+    scene.refuses(&show, DAMAGED, |seen| {
         let mut told = false;
         on_release(seen, |answer| {
             if let [one, other] = answer.documents.as_mut_slice() {
@@ -498,13 +514,13 @@ fn e01_refuses_exchanged_titles() {
 #[test]
 fn e04_refuses_a_changed_info_card_or_card_number() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], DAMAGED, |seen| {
         on_release(seen, |answer| flip_middle(&mut answer.documents[0].info.0))
     });
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], DAMAGED, |seen| {
         on_release(seen, |answer| flip_middle(&mut answer.documents[0].card.0))
     });
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "another index card", |seen| {
         on_release(seen, |answer| answer.documents[0].card_no += 1)
     });
 }
@@ -512,15 +528,17 @@ fn e04_refuses_a_changed_info_card_or_card_number() {
 #[test]
 fn e06_refuses_a_release_without_proof_of_its_entry() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| on_release(seen, |answer| answer.proofs.clear()));
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "its entry is missing", |seen| {
+        on_release(seen, |answer| answer.proofs.clear())
+    });
+    scene.get_refuses(&[], "its entry is missing", |seen| {
         on_release(seen, |answer| {
             answer.proofs.clear();
             answer.leaves.clear();
         })
     });
     // A proof under a checkpoint that nobody signed.
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "too few witnesses", |seen| {
         on_release(seen, |answer| {
             let proof = &mut answer.proofs[0];
             let cut = proof.trim_end().rfind('\n').unwrap() + 1;
@@ -528,7 +546,7 @@ fn e06_refuses_a_release_without_proof_of_its_entry() {
         })
     });
     // An entry with another reason.
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], "does not commit to this act", |seen| {
         on_release(seen, |answer| answer.leaves[0].w_commitment[0] ^= 1)
     });
 }
@@ -542,7 +560,7 @@ fn e07_f15_refuses_the_head_of_another_access_log_than_the_one_in_use() {
         scene.contents[0],
         "what proved it is kept"
     );
-    let said = scene.refuses(&["case", "list"], |seen| {
+    let said = scene.refuses(&["case", "list"], "head of another access log", |seen| {
         let fits = seen.is(&Method::GET, "/checkpoints/access");
         if fits {
             let text = String::from_utf8(seen.body.clone()).unwrap();
@@ -647,10 +665,10 @@ fn f16_refuses_the_answer_or_receipt_of_another_act() {
 #[test]
 fn f16_refuses_a_receipt_the_gatekeeper_did_not_sign() {
     let scene = Scene::open();
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], DAMAGED, |seen| {
         on_release(seen, |answer| answer.release.signature[5] ^= 1)
     });
-    scene.get_refuses(&[], |seen| {
+    scene.get_refuses(&[], DAMAGED, |seen| {
         on_release(seen, |answer| {
             flip_middle(&mut answer.release.shares[0].sealed.0);
         })

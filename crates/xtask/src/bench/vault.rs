@@ -88,6 +88,7 @@ impl<'a> Vault<'a> {
             "Test case",
             "--class",
             CLASS,
+            "--yes",
         ];
         text(&self.ask("caseworker", &words)?, "case")
     }
