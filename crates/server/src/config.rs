@@ -440,7 +440,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains(" = "))
             .collect();
-        assert_eq!(known.len(), 25, "{known:?}");
+        assert_eq!(known.len(), 29, "{known:?}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn d03_no_unit_key_is_sealed_to_a_recovery_bundle_that_was_not_confirmed() {
     let custody = Custody::open();
     let stack = &custody.agency.stack;
     custody.split();
-    let create = ["unit", "create", "Test Unit 9"];
+    let create = ["unit", "create", "Test Unit 9", "--yes"];
     let said = stack.obhut("registrar2", &create).fails_with(4);
     assert!(said.contains("recovery confirm"), "{said}");
     let _ = stack

@@ -29,7 +29,12 @@ async fn leaves(agency: &Agency<'_>) -> u64 {
 }
 
 /// What is sent to these is no act on personal data: logins, and sealed shares on their way to the gatekeeper.
-const NO_ACTS: &[&str] = &["/deposits", "/sessions", "/sessions/challenges"];
+const NO_ACTS: &[&str] = &[
+    "/gate-enrolments",
+    "/deposits",
+    "/sessions",
+    "/sessions/challenges",
+];
 
 /// Counts entries and remembers which routes wrote one.
 struct Watch<'a> {

@@ -108,4 +108,6 @@ async fn age(server: &Server, text: &'static str, by_us: u64) {
         })
         .await;
     assert!(changed.unwrap() > 0);
+    // What was read of a session a moment ago serves for a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
 }

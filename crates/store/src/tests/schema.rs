@@ -80,7 +80,8 @@ fn every_statement_names_its_vault_or_a_log_of_it() {
             || text.contains("vault = $2")
             || text.contains("(vault, ")
             || text.contains(", vault, ")
-            || text.contains("WHERE log = $1");
+            || text.contains("WHERE log = $1")
+            || text.contains("WHERE checkpoints.log = $1");
         assert!(scoped != ACROSS.contains(name), "{name}: {text}");
     }
 }
