@@ -19,7 +19,6 @@ pub(crate) const REQUEST_ID_FORM: usize = 16;
 
 /// Writing requests that every server can answer: they touch rows, not logs.
 const HERE: &[&str] = &[
-    "/v1/vaults/{vault}/lookups",
     "/v1/vaults/{vault}/objects/{object}",
     "/v1/vaults/{vault}/objects/{object}/completion",
     "/v1/vaults/{vault}/objects/{object}/parts/{number}",
