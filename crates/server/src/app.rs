@@ -155,6 +155,14 @@ impl App {
         vaults.insert(id, tenant);
     }
 
+    /// Finishes and publishes what is queued in every vault, then lets the next process write.
+    pub async fn shut_down(&self) {
+        for tenant in self.tenants() {
+            tenant.vault.shut_down().await;
+        }
+        self.cluster().resign().await;
+    }
+
     /// Who leads.
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.0.cluster

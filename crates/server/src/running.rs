@@ -106,10 +106,7 @@ impl Running {
             tracing::warn!("requests were cut off at shutdown");
             self.tasks.shutdown().await;
         }
-        for tenant in self.app.tenants() {
-            tenant.vault.shut_down().await;
-        }
-        self.app.cluster().resign().await;
+        self.app.shut_down().await;
         self.data.close().await;
     }
 }

@@ -68,9 +68,7 @@ impl Server {
             data,
             ..
         } = self;
-        for tenant in app.tenants() {
-            tenant.vault.shut_down().await;
-        }
+        app.shut_down().await;
         data.close().await;
         let data = Data::open(&folder.path().join("data")).await.unwrap();
         let app = open_app(&data).await.unwrap();
