@@ -274,6 +274,8 @@ async fn a_backup_of_postgresql_restores_on_postgresql() {
     world.config.mirror = Some(fourth.target.clone());
     backup.restore(&world.config, world.now()).await.unwrap();
     world.restart().await;
+    world.try_feed(true).await;
+    world.try_feed(false).await;
     cosign(&world, true, true).await.unwrap();
     cosign(&world, false, true).await.unwrap();
     world.publish().await;

@@ -195,7 +195,7 @@ impl World {
                 kind: act.kind,
                 unit: act.unit,
                 role: act.role,
-                on_behalf: false,
+                on_behalf: act.on_behalf_of.is_some(),
                 decision: Decision::Allowed,
                 part,
                 parts,
@@ -203,7 +203,7 @@ impl World {
             a2: GroupA2 {
                 person: act.person,
                 device: act.device,
-                on_behalf_of: None,
+                on_behalf_of: act.on_behalf_of,
             },
             subjects: subjects.clone(),
             d: GroupD {

@@ -28,10 +28,12 @@ async fn leaves(agency: &Agency<'_>) -> u64 {
     }
 }
 
-/// What is sent to these is no act on personal data: logins, and sealed shares on their way to the gatekeeper.
+/// What is sent to these is no act on personal data: logins, sealed shares on their way to the gatekeeper, and the
+/// end of a sealed object's parts.
 const NO_ACTS: &[&str] = &[
     "/gate-enrolments",
     "/deposits",
+    "/objects/{object}/completion",
     "/sessions",
     "/sessions/challenges",
 ];
@@ -91,6 +93,10 @@ async fn every_act_is_an_entry() {
     watch.wrote(&["/log/entries"]).await;
     agency.revoke_device(&worker).await;
     watch.wrote(&["/identity"]).await;
+    // A refusal is an entry as well, and there is no recovery to withdraw.
+    let refused = agency.withdraw_recovery([9; 16]).await;
+    assert_eq!(refused.problem().0, "record-refused");
+    watch.wrote(&["/recovery"]).await;
     assert_eq!(watch.routes, posted_acts());
 }
 

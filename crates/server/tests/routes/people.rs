@@ -17,6 +17,7 @@ use obhut_format::context::sha256;
 use obhut_format::mutation::{BlindIndex, Mutation, MutationRecord};
 use obhut_format::person::device_kid;
 use obhut_format::reading::AccessLogAnswer;
+use obhut_format::recovery::RecoveryWithdrawn;
 use obhut_format::release::SignedDepositKey;
 use obhut_format::session::{
     INVITATION_LOGIN_LABEL, INVITATION_LOGIN_US, InvitationLogin, LOGIN_LABEL, Login,
@@ -380,6 +381,15 @@ impl<'s> Agency<'s> {
         self.mutate("/identity", &self.registrar, draft, &mutation)
             .await
             .ok();
+    }
+
+    /// The registrar asks to withdraw a request for recovery.
+    pub async fn withdraw_recovery(&self, request: [u8; 16]) -> Answer {
+        let event = Event::RecoveryWithdrawn(RecoveryWithdrawn { request });
+        let mutation = Mutation::of(vec![self.by(&self.registrar, event, None)]);
+        let draft = Draft::new(ActKind::Recover, Role::Registrar);
+        self.mutate("/recovery", &self.registrar, draft, &mutation)
+            .await
     }
 
     /// Closes a case.
