@@ -128,7 +128,10 @@ async fn one_of_two_rivals_wins(objects: &Objects) {
         let id = ObjectId([number; 16]);
         let (a, b) = (bytes(len, 3), bytes(len, 4));
         let (first, second) = tokio::join!(put(objects, id, &a), put(objects, id, &b));
-        assert!(first.is_ok() != second.is_ok());
+        assert!(
+            first.is_ok() != second.is_ok(),
+            "{len}: {first:?} {second:?}"
+        );
         let won = if first.is_ok() { &a } else { &b };
         assert!(read(objects, id, 0, len as u64).await.unwrap() == *won);
         let stored = objects.find_stored(VAULT, id).await.unwrap();

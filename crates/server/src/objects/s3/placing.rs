@@ -65,10 +65,11 @@ impl S3 {
         object: ObjectId,
         upload: &super::multipart::Multipart,
     ) -> Result<Placed, ObjectError> {
+        // Also where the store says it creates keys once: SeaweedFS 4 does not when two completions meet.
+        let _lock = self.0.placing.lock(object).await;
         if self.0.ways.conditional_complete {
             return upload.complete(self, true).await;
         }
-        let _lock = self.0.placing.lock(object).await;
         if self.head(vault, object).await?.is_some() {
             return Ok(Placed::Occupied);
         }
