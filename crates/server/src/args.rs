@@ -85,9 +85,15 @@ pub struct InitArgs {
     /// Fingerprint of that gatekeeper, as its operator read it out.
     #[arg(long, value_name = "FINGERPRINT", requires = "gate")]
     pub gate_fingerprint: Option<String>,
-    /// Where the server will listen. Loopback only: this version speaks plain HTTP.
+    /// Where the server will listen. Without a certificate loopback only.
     #[arg(long, default_value = "127.0.0.1:8750")]
     pub listen: SocketAddr,
+    /// Certificate for TLS with those that lead to its authority (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of the certificate (PEM), not readable for everybody.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `serve`.

@@ -11,6 +11,7 @@ use crate::cluster::ClusterConfig;
 use crate::database::{DatabaseConfig, Target};
 pub use crate::gate_config::{GateConfig, GatePlace, WitnessConfig};
 use crate::objects::S3Settings;
+use crate::tls::TlsConfig;
 
 /// Name of the configuration file in the data folder.
 pub const CONFIG_FILE: &str = "obhut.toml";
@@ -19,7 +20,7 @@ pub const CONFIG_FILE: &str = "obhut.toml";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the server listens. Plain HTTP: loopback addresses only.
+    /// Where the server listens. Without [`Self::tls`] on loopback addresses only.
     pub listen: SocketAddr,
     /// Form of the operational log on standard error.
     #[serde(default)]
@@ -47,6 +48,9 @@ pub struct Config {
     /// Ceilings that keep one caller from starving the others.
     #[serde(default)]
     pub limits: Limits,
+    /// TLS on the listener. Left out: plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
 }
 
 /// Form of the operational log.
@@ -135,6 +139,10 @@ pub struct Limits {
     pub upload_idle_seconds: u64,
     /// Requests of callers nobody knows yet (logins, invitations), per vault and minute.
     pub anonymous_per_minute: u32,
+    /// TLS handshakes under way at a time; more wait.
+    pub handshakes: usize,
+    /// A caller that has not shaken hands within so many seconds is cut off.
+    pub handshake_seconds: u64,
     /// Requests, uploads and downloads aside, are given up after so many seconds.
     pub request_seconds: u64,
     /// At shutdown, requests get so many seconds to finish.
@@ -150,6 +158,8 @@ impl Default for Limits {
             concurrent_uploads: 32,
             upload_idle_seconds: 60,
             anonymous_per_minute: 600,
+            handshakes: 256,
+            handshake_seconds: 10,
             request_seconds: 120,
             shutdown_seconds: 30,
         }
@@ -174,6 +184,17 @@ impl Config {
             witnesses: Vec::new(),
             sessions: SessionConfig::default(),
             limits: Limits::default(),
+            tls: None,
+        }
+    }
+
+    /// The address to give to clients on this machine; others put the host's name in.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        if self.listen.ip().is_unspecified() {
+            format!("{scheme}://HOST:{}", self.listen.port())
+        } else {
+            format!("{scheme}://{}", self.listen)
         }
     }
 
@@ -200,6 +221,7 @@ impl Config {
             .replace("@LISTEN@", &quoted(self.listen.to_string()))
             .replace("@DATABASE@", &self.explained_database())
             .replace("@GATE@", &self.explained_gate())
+            .replace("@TLS@", &self.explained_tls())
     }
 
     /// The lines that say where the gatekeeper is; of the other kind only a comment.
@@ -221,6 +243,19 @@ impl Config {
         .concat()
     }
 
+    fn explained_tls(&self) -> String {
+        let hash = if self.tls.is_some() { "" } else { "# " };
+        let path = |of: fn(&TlsConfig) -> &PathBuf, example: &str| {
+            let path = self.tls.as_ref().map(|tls| of(tls).to_string_lossy());
+            toml::Value::String(path.unwrap_or(example.into()).into_owned()).to_string()
+        };
+        format!(
+            "{hash}[tls]\n{hash}certificate = {}\n{hash}key = {}",
+            path(|tls| &tls.certificate, "/etc/obhut/certificate.pem"),
+            path(|tls| &tls.key, "/etc/obhut/key.pem")
+        )
+    }
+
     fn explained_database(&self) -> String {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         match (&self.database.url, &self.database.url_file) {
@@ -237,7 +272,7 @@ impl Config {
 
     /// Refuses settings that cannot work or are not safe.
     pub fn check(&self, data: &Path) -> Result<(), ServerError> {
-        check_listen(self.listen)?;
+        check_listen(self.listen, self.tls.as_ref())?;
         match &self.objects.s3 {
             Some(s3) => s3.check()?,
             None if self.objects.presign => {
@@ -289,6 +324,8 @@ impl Config {
                 "limits.anonymous_per_minute",
                 u64::from(self.limits.anonymous_per_minute),
             ),
+            ("limits.handshakes", self.limits.handshakes as u64),
+            ("limits.handshake_seconds", self.limits.handshake_seconds),
             ("limits.request_seconds", self.limits.request_seconds),
             (
                 "limits.upload_idle_seconds",
@@ -338,15 +375,15 @@ impl Config {
     }
 }
 
-/// Plain HTTP never leaves the machine: anything but a loopback address is refused.
-pub fn check_listen(listen: SocketAddr) -> Result<(), ServerError> {
-    if listen.ip().is_loopback() {
+/// Plain HTTP never leaves the machine: without TLS anything but a loopback address is refused.
+pub fn check_listen(listen: SocketAddr, tls: Option<&TlsConfig>) -> Result<(), ServerError> {
+    if tls.is_some() || listen.ip().is_loopback() {
         Ok(())
     } else {
         Err(ServerError::Config(format!(
-            "{listen} is not a loopback address, and this version speaks plain HTTP only: it \
-             would show session tokens to the network; listen on 127.0.0.1 or [::1], behind a \
-             reverse proxy that does TLS (built-in TLS is planned)"
+            "{listen} is not a loopback address, and without [tls] the server speaks plain HTTP only: it \
+             would show session tokens to the network; name certificate and key in [tls], or listen on \
+             127.0.0.1 or [::1], behind a reverse proxy that does TLS"
         )))
     }
 }
@@ -380,6 +417,13 @@ mod tests {
         )
     }
 
+    fn tls() -> TlsConfig {
+        TlsConfig {
+            certificate: PathBuf::from("certificate.pem"),
+            key: PathBuf::from("/etc/obhut/another key.pem"),
+        }
+    }
+
     fn with_gate_elsewhere() -> Config {
         let fingerprint = PartyKey([7; 32]).to_string();
         Config {
@@ -391,7 +435,9 @@ mod tests {
     #[test]
     fn reads_back_what_init_writes() {
         let folder = tempfile::tempdir().unwrap();
-        for config in [config(), with_gate_elsewhere()] {
+        let mut with_tls = config();
+        with_tls.tls = Some(tls());
+        for config in [config(), with_gate_elsewhere(), with_tls] {
             for text in [config.explained(), config.to_toml().unwrap()] {
                 std::fs::write(folder.path().join(CONFIG_FILE), text).unwrap();
                 assert_eq!(Config::load(folder.path()).unwrap(), config);
@@ -440,7 +486,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains(" = "))
             .collect();
-        assert_eq!(known.len(), 29, "{known:?}");
+        assert_eq!(known.len(), 33, "{known:?}");
     }
 
     #[test]
@@ -459,6 +505,9 @@ mod tests {
             open.listen = address.parse().unwrap();
             let error = open.check(Path::new("/data")).unwrap_err().to_string();
             assert!(error.contains("plain HTTP only"), "{error}");
+            let mut with_tls = open.clone();
+            with_tls.tls = Some(tls());
+            with_tls.check(Path::new("/data")).unwrap();
         }
     }
 

@@ -18,6 +18,7 @@ pub mod objects;
 mod randomness;
 mod routes;
 mod running;
+pub mod tls;
 mod witnesses;
 
 pub use app::{App, Tenant};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt};
 use obhut_format::VaultId;
 use obhut_sql::Engine;
 use obhut_store::Lease;
@@ -17,6 +17,7 @@ use crate::cluster::{campaign, stand};
 use crate::data::Data;
 use crate::objects::Objects;
 use crate::routes::router;
+use crate::tls::{Doors, Identity, TlsListener};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -43,8 +44,12 @@ pub enum Ended {
 }
 
 impl Running {
-    /// Opens every vault of the folder and begins to answer on `listener`.
-    pub async fn start(data: Data, listener: TcpListener) -> Result<Self, ServerError> {
+    /// Opens every vault of the folder and begins to answer on `listener`, by TLS when there is an identity.
+    pub async fn start(
+        data: Data,
+        listener: TcpListener,
+        identity: Option<&Identity>,
+    ) -> Result<Self, ServerError> {
         let app = open_app(&data).await?;
         let mut tasks = JoinSet::new();
         let (gatekeeper, stopping) = (app.gatekeeper().clone(), app.stopping().clone());
@@ -55,18 +60,17 @@ impl Running {
         if app.engine() == Engine::Postgres {
             tasks.spawn(read_on(app.clone()));
         }
-        let listener = listener.tap_io(|connection| {
-            // Small answers go out at once; a failure costs latency only.
-            let _ = connection.set_nodelay(true);
-        });
-        let stopping = app.stopping().clone();
-        let serve = axum::serve(listener, router(app.clone()))
-            .with_graceful_shutdown(async move { stopping.cancelled().await });
-        tasks.spawn(async move {
-            if let Err(error) = serve.await {
-                tracing::error!(error = %error, "the listener failed");
-            }
-        });
+        if let Some(identity) = identity {
+            let doors = Doors::of(&data.config.limits);
+            let listener = TlsListener::new(listener, identity.acceptor()?, doors);
+            tasks.spawn(answer(app.clone(), listener));
+        } else {
+            let listener = listener.tap_io(|connection| {
+                // Small answers go out at once; a failure costs latency only.
+                let _ = connection.set_nodelay(true);
+            });
+            tasks.spawn(answer(app.clone(), listener));
+        }
         let candidate = app.clone();
         #[expect(
             clippy::disallowed_methods,
@@ -108,6 +112,19 @@ impl Running {
         }
         self.app.shut_down().await;
         self.data.close().await;
+    }
+}
+
+/// Answers requests until the server stops.
+async fn answer<L>(app: App, listener: L)
+where
+    L: Listener<Addr: std::fmt::Debug>,
+{
+    let stopping = app.stopping().clone();
+    let serve = axum::serve(listener, router(app))
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    if let Err(error) = serve.await {
+        tracing::error!(error = %error, "the listener failed");
     }
 }
 

@@ -1,6 +1,5 @@
 //! `obhut-server vault add`, and the part of `init` that makes the first vault.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use obhut_format::VaultId;
@@ -133,10 +132,10 @@ pub(super) fn announce(
     config: &Config,
 ) -> Result<String, ServerError> {
     let (steps, end) = match config.gate.place()? {
-        GatePlace::InProcess { .. } => (found_here(data, config.listen), STORAGE_KEY.to_owned()),
+        GatePlace::InProcess { .. } => (found_here(data, &config.url()), STORAGE_KEY.to_owned()),
         GatePlace::Elsewhere { .. } => {
             let own = load_or_create_link_key(data)?.public().to_string();
-            (found_elsewhere(data, config.listen, &own), String::new())
+            (found_elsewhere(data, &config.url(), &own), String::new())
         }
     };
     Ok(format!(
@@ -156,19 +155,19 @@ The gatekeeper's storage key lies outside the data folder. Back it up, apart fro
 without it no document can be opened; with both in one place the gatekeeper guards nothing.
 ";
 
-fn found_here(data: &Path, listen: SocketAddr) -> String {
+fn found_here(data: &Path, url: &str) -> String {
     format!(
         "  \
            1. Start the server:       obhut-server serve --data {data}\n  \
            2. Hand the code to the first registrar, not by e-mail. It works once and is shown only now.\n     \
               It proves the registrar to the server, and the server's keys to the registrar.\n  \
-           3. The registrar founds:   obhut found http://{listen} --agency NAME --registrar NAME\n     \
+           3. The registrar founds:   obhut found {url} --agency NAME --registrar NAME\n     \
               The agency root is made on the registrar's machine; this server never holds it.\n",
         data = data.display(),
     )
 }
 
-fn found_elsewhere(data: &Path, listen: SocketAddr, own: &str) -> String {
+fn found_elsewhere(data: &Path, url: &str, own: &str) -> String {
     format!(
         "  \
            1. Start the server:       obhut-server serve --data {data}\n  \
@@ -176,7 +175,7 @@ fn found_elsewhere(data: &Path, listen: SocketAddr, own: &str) -> String {
               {own}\n     \
               That operator runs `obhut-gate enrol --server FINGERPRINT` and hands the first registrar a code.\n  \
            3. Hand your bootstrap code to the first registrar, not by e-mail. It works once and is shown only now.\n  \
-           4. The registrar founds:   obhut found http://{listen} --gate-code FILE --agency NAME --registrar NAME\n     \
+           4. The registrar founds:   obhut found {url} --gate-code FILE --agency NAME --registrar NAME\n     \
               The agency root is made on the registrar's machine; neither operator ever holds it.\n",
         data = data.display(),
     )

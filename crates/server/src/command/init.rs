@@ -11,6 +11,7 @@ use crate::config::{CONFIG_FILE, Config, GateConfig};
 use crate::data::Data;
 use crate::database::Target;
 use crate::keys::{create_file, make_folder};
+use crate::tls::{Identity, TlsConfig};
 
 /// Makes a data folder with a first vault. The configuration is written first, so that whatever fails later is mended
 /// with `vault add`.
@@ -35,7 +36,11 @@ pub async fn init(args: InitArgs) -> Result<String, ServerError> {
         let file = std::path::absolute(file).map_err(|error| ServerError::file(file, error))?;
         config.database.url_file = Some(file);
     }
+    config.tls = tls_of(&args)?;
     config.check(data)?;
+    if let Some(tls) = &config.tls {
+        Identity::load(tls, data)?;
+    }
     try_server(&config, data).await?;
     make_folder(data)?;
     create_file(&data.join(CONFIG_FILE), config.explained().as_bytes())?;
@@ -55,6 +60,18 @@ fn gate_of(args: &InitArgs) -> Result<GateConfig, ServerError> {
         None => default_gate_keys(&args.data)?,
     };
     Ok(GateConfig::in_process(keys))
+}
+
+fn tls_of(args: &InitArgs) -> Result<Option<TlsConfig>, ServerError> {
+    let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) else {
+        return Ok(None);
+    };
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|error| ServerError::file(path, error));
+    Ok(Some(TlsConfig {
+        certificate: absolute(certificate)?,
+        key: absolute(key)?,
+    }))
 }
 
 /// A database elsewhere is tried before anything is made here, and must not hold vaults.

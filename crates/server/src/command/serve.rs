@@ -7,13 +7,16 @@ use std::time::Duration;
 use obhut_sql::{Engine, SqlError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::ServerError;
 use crate::args::ServeArgs;
+use crate::clock::now_us;
 use crate::config::check_listen;
 use crate::data::Data;
 use crate::logging;
 use crate::running::{Ended, Running};
+use crate::tls::{Identity, TlsConfig};
 
 /// Requests under way when the lead is lost get this long: their answers may be out of date.
 const LEAD_LOST: Duration = Duration::from_secs(2);
@@ -27,11 +30,22 @@ pub async fn serve(args: ServeArgs) -> Result<String, ServerError> {
     logging::start(data.config.log);
     let grace = Duration::from_secs(data.config.limits.shutdown_seconds);
     let shared = data.db.engine() == Engine::Postgres;
-    let (listener, address) = listen(args.listen.unwrap_or(data.config.listen)).await?;
+    let tls = data.config.tls.as_ref();
+    let identity = tls
+        .map(|tls| Identity::load(tls, &data.folder))
+        .transpose()?;
+    let identity = identity.as_ref();
+    let mut watching = JoinSet::new();
+    watching.spawn(reload_on_hangup(
+        identity.cloned(),
+        data.config.cluster.advertise.clone(),
+    ));
+    let (listener, address) = listen(args.listen.unwrap_or(data.config.listen), tls).await?;
     let mut stop = std::pin::pin!(stop_signal());
-    let mut running = Running::start(data, again(&listener, address)?).await?;
+    let mut running = Running::start(data, again(&listener, address)?, identity).await?;
+    let scheme = if identity.is_some() { "https" } else { "http" };
     tracing::info!(listen = %address, version = env!("CARGO_PKG_VERSION"), "ready");
-    say(&format!("Obhut is ready at http://{address}\n"));
+    say(&format!("Obhut is ready at {scheme}://{address}\n"));
     loop {
         let ended = tokio::select! {
             signal = &mut stop => {
@@ -51,7 +65,7 @@ pub async fn serve(args: ServeArgs) -> Result<String, ServerError> {
         }
         running = tokio::select! {
             signal = &mut stop => return signal.map(|()| "Obhut has stopped.\n".to_owned()),
-            running = begin_again(&args, &listener, address) => running?,
+            running = begin_again(&args, &listener, address, identity) => running?,
         };
     }
 }
@@ -61,10 +75,11 @@ async fn begin_again(
     args: &ServeArgs,
     listener: &std::net::TcpListener,
     address: SocketAddr,
+    identity: Option<&Identity>,
 ) -> Result<Running, ServerError> {
     loop {
         let begun = match Data::open(&args.data).await {
-            Ok(data) => Running::start(data, again(listener, address)?).await,
+            Ok(data) => Running::start(data, again(listener, address)?, identity).await,
             Err(error) => Err(error),
         };
         match begun {
@@ -92,8 +107,11 @@ fn is_passing(error: &ServerError) -> bool {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), ServerError> {
-    check_listen(address)?;
+async fn listen(
+    address: SocketAddr,
+    tls: Option<&TlsConfig>,
+) -> Result<(std::net::TcpListener, SocketAddr), ServerError> {
+    check_listen(address, tls)?;
     let failed = |source| ServerError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
@@ -108,6 +126,36 @@ fn again(
     let failed = |source| ServerError::Listen { address, source };
     let listener = listener.try_clone().map_err(failed)?;
     TcpListener::from_std(listener).map_err(failed)
+}
+
+/// Takes a new certificate over without a restart, and says what is wrong with the one in use. One that cannot be used
+/// changes nothing.
+async fn reload_on_hangup(identity: Option<Identity>, advertise: Option<String>) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    loop {
+        for warning in identity
+            .iter()
+            .flat_map(|identity| identity.warnings(now_us(), advertise.as_deref()))
+        {
+            tracing::warn!(error = warning, "the certificate should be looked after");
+        }
+        if hangups.recv().await.is_none() {
+            return;
+        }
+        match identity.as_ref().map(Identity::reload) {
+            None => tracing::info!("there is no certificate to read again"),
+            Some(Ok(())) => tracing::info!("the certificate was read again"),
+            Some(Err(error)) => {
+                let error = logging::chain(&error);
+                tracing::error!(
+                    error,
+                    "the certificate cannot be used; the one before stays"
+                );
+            }
+        }
+    }
 }
 
 /// Says something at once; nobody may be reading.

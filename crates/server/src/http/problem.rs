@@ -145,6 +145,10 @@ problems! {
     StorageFull = "storage-full", INSUFFICIENT_STORAGE,
         "The server has no room left" / "Der Server hat keinen Platz mehr",
         "Tell the operator; the same command works when there is room again" / "Den Betrieb benachrichtigen; derselbe Befehl geht, sobald wieder Platz ist";
+    /// Plain HTTP where TLS is spoken; answered before there is a request.
+    TlsRequired = "tls-required", BAD_REQUEST,
+        "This port speaks TLS, not plain HTTP" / "Dieser Port spricht TLS, nicht reines HTTP",
+        "Use an address that begins with https://" / "Eine Adresse verwenden, die mit https:// beginnt";
     /// Over a rate limit.
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS,
         "Too many requests" / "Zu viele Anfragen",
