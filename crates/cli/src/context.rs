@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use obhut_client::profile::{Passphrase, Profile, ProfileHome};
+use obhut_client::transport::Trust;
 use obhut_client::{ClientError, Vault};
 
 use crate::output::{Output, harmless, shown};
@@ -34,6 +35,9 @@ pub(crate) struct GlobalArgs {
         value_name = "FILE"
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Do not look at the server's certificate; for a server on this machine only
+    #[arg(long, global = true)]
+    pub(crate) insecure: bool,
     /// Read the passphrase from this open descriptor
     #[arg(
         long,
@@ -42,6 +46,15 @@ pub(crate) struct GlobalArgs {
         conflicts_with = "passphrase_file"
     )]
     pub(crate) passphrase_fd: Option<u32>,
+}
+
+/// What the server is recognised by, for commands that make a profile.
+#[derive(Args)]
+pub(crate) struct ServerArgs {
+    /// Certificates (PEM) of the agency's own authority; kept in the profile, and no other authority is believed [default: the
+    /// authorities that this machine trusts]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// What a command works with.
@@ -53,16 +66,21 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(args: GlobalArgs, output: &'a Output) -> Result<Self, Stop> {
+        let trust = Trust::default().unverified(args.insecure);
         Ok(Self {
             output,
-            home: ProfileHome::from_environment()?,
+            home: ProfileHome::from_environment()?.trusting(trust),
             args,
         })
     }
 
-    /// The folder of all profiles.
-    pub(crate) fn home(&self) -> &ProfileHome {
-        &self.home
+    /// The folder of all profiles, for a new one that recognises its server so.
+    pub(crate) fn home(&self, server: &ServerArgs) -> Result<ProfileHome, Stop> {
+        let Some(file) = &server.ca else {
+            return Ok(self.home.clone());
+        };
+        let trust = Trust::read(file)?.unverified(self.args.insecure);
+        Ok(self.home.clone().trusting(trust))
     }
 
     /// The chosen profile's name.

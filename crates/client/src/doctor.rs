@@ -61,6 +61,11 @@ impl Vault {
         let ready = self.endpoint().is_ready().await;
         let reachable = ready.is_ok();
         checks.push(match ready {
+            Ok(true) if self.endpoint().is_unverified() => Check::new(
+                "connection",
+                Finding::Warning,
+                format!("{server} answers, but its certificate was not looked at (--insecure)"),
+            ),
             Ok(true) => Check::new("connection", Finding::Fine, format!("{server} answers")),
             Ok(false) => Check::new(
                 "connection",
@@ -108,7 +113,7 @@ impl Vault {
     async fn check_shown_card(&self) -> Check {
         let text = fingerprint_text(&self.card().fingerprint());
         match self.endpoint().about().await {
-            Err(ClientError::Unreachable { .. }) => {
+            Err(ClientError::Unreachable { .. } | ClientError::Tls { .. }) => {
                 Check::new("card", Finding::Fine, format!("pinned: {text}"))
             }
             Err(failed) => Check::new(

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::import::{JournalError, SubjectsError};
 use crate::letter::LetterError;
-use crate::transport::Problem;
+use crate::transport::{Problem, TlsFault};
 
 /// What kind of failure it was; the exit codes of the command line follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,14 @@ pub enum ClientError {
     /// A key or signature was refused.
     #[error("a key or signature was refused: {0}")]
     Suite(#[from] SuiteError),
+    /// The server's certificate is refused, or it speaks no TLS.
+    #[error("{url}: {fault}")]
+    Tls {
+        /// Where.
+        url: String,
+        /// Why.
+        fault: TlsFault,
+    },
     /// The vault does not answer.
     #[error("{url} cannot be reached")]
     Unreachable {
@@ -199,7 +207,9 @@ impl ClientError {
             Self::Partial { .. } => Failure::Partial,
             Self::Passphrase | Self::Profile(_) => Failure::Authentication,
             Self::Problem(problem) => problem.failure(),
-            Self::Stalled { .. } | Self::Unreachable { .. } => Failure::Unreachable,
+            Self::Stalled { .. } | Self::Tls { .. } | Self::Unreachable { .. } => {
+                Failure::Unreachable
+            }
             Self::Subjects(_) | Self::Usage(_) => Failure::Usage,
         }
     }
@@ -247,6 +257,7 @@ impl ClientError {
             Self::Stalled { .. } | Self::Unreachable { .. } => {
                 "Check the network and whether the vault is up, then repeat the command: nothing is done twice.".into()
             }
+            Self::Tls { fault, .. } => fault.next_step().into(),
             Self::Subjects(_) => "Correct the line of the map, then repeat the command.".into(),
             Self::Usage(_) => "See the command's --help.".into(),
         }

@@ -21,7 +21,7 @@ use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
 use crate::root_sheet::write_root_sheet;
 use crate::session::check_clock;
-use crate::transport::{AboutVault, Authorization, Endpoint};
+use crate::transport::{AboutVault, Authorization, Endpoint, Trust};
 use crate::vault::Vault;
 use crate::{ClientError, root_sheet};
 
@@ -62,7 +62,7 @@ pub async fn found(
     passphrase: &Passphrase,
     founding: &Founding<'_>,
 ) -> Result<Founded, ClientError> {
-    let (about, endpoint) = find_vault(founding).await?;
+    let (about, endpoint) = find_vault(founding, home.trust()).await?;
     check_clock(&endpoint).await?;
     let (profile, unlocked) = if home.holds(name)? {
         Unlocked::resume(home, name, passphrase, |record| record.vault == about.vault)?
@@ -88,10 +88,13 @@ pub async fn found(
 }
 
 /// The vault whose keys the code commits to; a server that shows other keys is refused.
-async fn find_vault(founding: &Founding<'_>) -> Result<(AboutVault, Endpoint), ClientError> {
-    let anywhere = Endpoint::new(founding.url, obhut_format::VaultId([0; 16]))?;
+async fn find_vault(
+    founding: &Founding<'_>,
+    trust: &Trust,
+) -> Result<(AboutVault, Endpoint), ClientError> {
+    let anywhere = Endpoint::new(founding.url, obhut_format::VaultId([0; 16]), trust)?;
     for summary in anywhere.vaults().await? {
-        let endpoint = Endpoint::new(founding.url, summary.vault.parse()?)?;
+        let endpoint = Endpoint::new(founding.url, summary.vault.parse()?, trust)?;
         let about = endpoint.about().await?;
         let hash = bootstrap_hash(
             about.vault,

@@ -29,7 +29,7 @@ pub async fn join(
     passphrase: &Passphrase,
     invitation: &Invitation,
 ) -> Result<Vault, ClientError> {
-    let endpoint = Endpoint::new(&invitation.url, invitation.vault)?;
+    let endpoint = Endpoint::new(&invitation.url, invitation.vault, home.trust())?;
     check_clock(&endpoint).await?;
     // EXPOSE: the first identity comes from it.
     let secret = Secret::new(*invitation.secret.expose());

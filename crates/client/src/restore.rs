@@ -24,7 +24,7 @@ pub async fn restore(
     passphrase: &Passphrase,
     sheet: &Sheet,
 ) -> Result<Vault, ClientError> {
-    let endpoint = Endpoint::new(&sheet.url, sheet.vault)?;
+    let endpoint = Endpoint::new(&sheet.url, sheet.vault, home.trust())?;
     check_clock(&endpoint).await?;
     let (profile, unlocked) = if home.holds(name)? {
         resume(home, name, passphrase, sheet)?

@@ -42,7 +42,7 @@ pub async fn status(profile: &Profile) -> Result<Status, ClientError> {
     let registrars = directory
         .persons()
         .filter(|person| person.holds(obhut_format::statement::Role::Registrar, None, now));
-    let endpoint = Endpoint::new(&record.url, record.vault)?;
+    let endpoint = Endpoint::new(&record.url, record.vault, &profile.trust()?)?;
     let about = endpoint.about().await;
     Ok(Status {
         agency: card.name.clone(),

@@ -54,7 +54,7 @@ impl Vault {
     pub(crate) fn with(profile: Profile, unlocked: Unlocked) -> Result<Self, ClientError> {
         let record = profile.record()?.clone();
         let card = profile.load_card()?;
-        let endpoint = Endpoint::new(&record.url, record.vault)?;
+        let endpoint = Endpoint::new(&record.url, record.vault, &profile.trust()?)?;
         let records = Records::load(&profile, &card)?;
         Ok(Self {
             profile,

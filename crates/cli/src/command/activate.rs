@@ -4,7 +4,7 @@ use obhut_client::letter::{fingerprint_text, parse_invitation};
 use obhut_client::{ClientError, Role, join};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, ServerArgs};
 use crate::input::read_input;
 use crate::output::{Report, shown};
 use crate::stop::Stop;
@@ -22,6 +22,8 @@ pub(crate) struct Args {
     /// A file with the characters or the link; `-` or nothing reads standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Serialize)]
@@ -59,8 +61,8 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         fingerprint_text(&invitation.card)
     ));
     let passphrase = context.new_passphrase()?;
-    let (home, name) = (context.home(), context.profile_name());
-    let vault = join(home, name, &passphrase, &invitation).await?;
+    let (home, name) = (context.home(&args.server)?, context.profile_name());
+    let vault = join(&home, name, &passphrase, &invitation).await?;
     context.output.report(&Activated {
         profile: vault.profile().name().to_owned(),
         agency: vault.card().name.clone(),

@@ -7,7 +7,7 @@ use obhut_client::{
 };
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, ServerArgs};
 use crate::input::read_input;
 use crate::output::Report;
 use crate::stop::Stop;
@@ -44,6 +44,8 @@ pub(crate) struct Args {
     /// How many of gatekeeper and witnesses must cosign [default: all of them]
     #[arg(long, value_name = "N")]
     quorum: Option<u64>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Serialize)]
@@ -98,7 +100,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         quorum: args.quorum,
     };
     let founded = found(
-        context.home(),
+        &context.home(&args.server)?,
         context.profile_name(),
         &passphrase,
         &founding,

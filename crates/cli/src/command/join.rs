@@ -4,7 +4,7 @@ use obhut_client::letter::parse_invitation;
 use obhut_client::{ClientError, join};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, ServerArgs};
 use crate::input::read_input;
 use crate::output::{Report, shown};
 use crate::stop::Stop;
@@ -19,6 +19,8 @@ pub(crate) struct Args {
     /// The invitation; `-` or nothing reads it from standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Serialize)]
@@ -52,7 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
         })?;
     let passphrase = context.new_passphrase()?;
     let vault = join(
-        context.home(),
+        &context.home(&args.server)?,
         context.profile_name(),
         &passphrase,
         &invitation,

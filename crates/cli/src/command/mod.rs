@@ -3,6 +3,7 @@
 mod activate;
 mod appoint;
 mod case;
+mod connection;
 mod deputy;
 mod devices;
 mod dismiss;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Appoint(appoint::Args),
     #[command(subcommand)]
     Case(case::Command),
+    Connection(connection::Args),
     #[command(subcommand)]
     Deputy(deputy::Command),
     #[command(subcommand)]
@@ -73,6 +75,7 @@ impl Command {
             Self::Activate(args) => activate::run(context, args).await,
             Self::Appoint(args) => appoint::run(context, args).await,
             Self::Case(command) => case::run(context, command).await,
+            Self::Connection(args) => connection::run(context, args).await,
             Self::Deputy(command) => deputy::run(context, command).await,
             Self::Devices(command) => devices::run(context, command).await,
             Self::Dismiss(args) => dismiss::run(context, args).await,

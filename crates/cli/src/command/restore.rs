@@ -4,7 +4,7 @@ use obhut_client::sheet::Sheet;
 use obhut_client::{ClientError, restore};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, ServerArgs};
 use crate::input::read_input;
 use crate::output::Report;
 use crate::stop::Stop;
@@ -30,6 +30,8 @@ pub(crate) struct Args {
     /// File with the code of the device file; `-` reads it from standard input
     #[arg(long, value_name = "FILE", default_value = "-", requires = "device")]
     code_file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Serialize)]
@@ -61,7 +63,13 @@ impl Report for Restored {
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     let sheet = read_sheet(&args)?;
     let passphrase = context.new_passphrase()?;
-    let vault = restore(context.home(), context.profile_name(), &passphrase, &sheet).await?;
+    let vault = restore(
+        &context.home(&args.server)?,
+        context.profile_name(),
+        &passphrase,
+        &sheet,
+    )
+    .await?;
     let own = vault.record().device;
     let devices = vault.devices(vault.person())?;
     let others = devices

@@ -28,6 +28,8 @@ struct StatusReport {
     reachable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_offset_s: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreachable: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +62,10 @@ impl Report for StatusReport {
         let connection = match self.clock_offset_s {
             Some(0) => "reachable, clocks agree".into(),
             Some(seconds) => format!("reachable, its clock is {seconds} s ahead of this machine's"),
-            None => "not reachable".into(),
+            None => match &self.unreachable {
+                Some(why) => format!("not reachable: {why}"),
+                None => "not reachable".into(),
+            },
         };
         let founding = if self.in_founding {
             "\n           In founding until there are two registrars: destruction and recovery are off."
@@ -103,6 +108,11 @@ pub(crate) async fn run(context: &Context<'_>, _args: Args) -> Result<(), Stop> 
         assurance: status.assurance,
         in_founding: status.in_founding,
         reachable: status.clock_offset_s.is_ok(),
+        unreachable: status
+            .clock_offset_s
+            .as_ref()
+            .err()
+            .map(ToString::to_string),
         clock_offset_s: status.clock_offset_s.ok(),
     })
 }

@@ -7,17 +7,23 @@ use obhut_format::card::VaultCard;
 
 use super::ProfileRecord;
 use crate::ClientError;
+use crate::transport::Trust;
 use crate::whole_file::{Existing, WholeFile};
 
 const RECORD: &str = "profile.json";
 const CARD: &str = "card";
+/// Certificates of the agency's own authority (PEM), where it has one.
+const AUTHORITIES: &str = "authorities.pem";
 const STATE_LOCK: &str = "state.lock";
 /// Nobody holds the state for longer than a few writes take.
 const STATE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The folder of all profiles: `$OBHUT_HOME`, else `$XDG_DATA_HOME/obhut`, else `~/.local/share/obhut`.
 #[derive(Clone, Debug)]
-pub struct ProfileHome(PathBuf);
+pub struct ProfileHome {
+    folder: PathBuf,
+    trust: Trust,
+}
 
 impl ProfileHome {
     /// From the environment; fails when none of the three is set.
@@ -30,20 +36,32 @@ impl ProfileHome {
             .ok_or_else(|| {
                 ClientError::Profile("no home folder is known; set OBHUT_HOME".into())
             })?;
-        Ok(Self(home))
+        Ok(Self::new(home))
     }
 
     /// Below this folder.
     pub fn new(folder: PathBuf) -> Self {
-        Self(folder)
+        let trust = Trust::default();
+        Self { folder, trust }
+    }
+
+    /// Profiles that are made here keep these authorities; whether certificates are looked at holds for all.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// By what servers are recognised of which there is no profile yet.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Names of the profiles there are, sorted.
     pub fn profiles(&self) -> Result<Vec<String>, ClientError> {
-        let entries = match std::fs::read_dir(&self.0) {
+        let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(ClientError::io("cannot read", &self.0)(error)),
+            Err(error) => return Err(ClientError::io("cannot read", &self.folder)(error)),
         };
         let mut names: Vec<_> = entries
             .filter_map(Result::ok)
@@ -68,6 +86,7 @@ impl ProfileHome {
             folder,
             name: name.to_owned(),
             record: None,
+            unverified: self.trust.is_unverified(),
         };
         let bytes = profile.load(RECORD)?;
         let record = serde_json::from_slice(&bytes).map_err(|_| {
@@ -93,11 +112,14 @@ impl ProfileHome {
             .create(&folder)
             .map_err(ClientError::io("cannot make", &folder))?;
         refuse_open_doors(&folder)?;
-        Ok(Profile {
+        let profile = Profile {
             folder,
             name: name.to_owned(),
             record: None,
-        })
+            unverified: self.trust.is_unverified(),
+        };
+        profile.save_trust(&self.trust)?;
+        Ok(profile)
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf, ClientError> {
@@ -107,7 +129,7 @@ impl ProfileHome {
                 "a profile's name has 1 to 64 letters, digits, - or _".into(),
             ));
         }
-        Ok(self.0.join(name))
+        Ok(self.folder.join(name))
     }
 }
 
@@ -129,6 +151,7 @@ pub struct Profile {
     folder: PathBuf,
     name: String,
     record: Option<ProfileRecord>,
+    unverified: bool,
 }
 
 impl Profile {
@@ -156,6 +179,23 @@ impl Profile {
         self.save(RECORD, &text)?;
         self.record = Some(record);
         Ok(())
+    }
+
+    /// By what the vault's server is recognised.
+    pub fn trust(&self) -> Result<Trust, ClientError> {
+        let trust = match self.find(AUTHORITIES)? {
+            Some(pem) => Trust::only(pem)?,
+            None => Trust::default(),
+        };
+        Ok(trust.unverified(self.unverified))
+    }
+
+    /// Keeps the authorities by which the vault's server is recognised, or that there are none of its own.
+    pub fn save_trust(&self, trust: &Trust) -> Result<(), ClientError> {
+        match trust.authorities() {
+            Some(pem) => self.save(AUTHORITIES, pem),
+            None => self.remove(AUTHORITIES),
+        }
     }
 
     /// The pinned card; must have the pinned fingerprint.

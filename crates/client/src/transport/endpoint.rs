@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::{Problem, to_b64};
+use super::trust::parse_server;
+use super::{Problem, TlsFault, Trust, to_b64};
 use crate::ClientError;
 
 /// The largest JSON answer that is read; a records page of 1,024 entries is far below.
 const MAX_JSON_BYTES: usize = 64 << 20;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the vault may be silent in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 4;
@@ -40,6 +40,9 @@ pub struct Endpoint {
     http: reqwest::Client,
     /// For uploads: the time an answer may take must not count while a long body is still on its way.
     uploads: reqwest::Client,
+    /// For what the server sends its callers elsewhere for; made when it is needed.
+    elsewhere: Arc<OnceLock<reqwest::Client>>,
+    trust: Trust,
     server: Url,
     base: String,
     authorization: Arc<Mutex<Option<Arc<Authorization>>>>,
@@ -56,12 +59,14 @@ pub(super) enum Retry {
 
 impl Endpoint {
     /// An endpoint below `server`, such as `https://vault.agency.example`. Plain http is for loopback only.
-    pub fn new(server: &str, vault: VaultId) -> Result<Self, ClientError> {
-        let server = parse_server(server)?;
+    pub fn new(server: &str, vault: VaultId, trust: &Trust) -> Result<Self, ClientError> {
+        let server = parse_server(server, trust)?;
         let base = format!("{}v1/vaults/{vault}", server.as_str());
         Ok(Self {
-            http: http_client(&server, Some(READ_TIMEOUT))?,
-            uploads: http_client(&server, None)?,
+            http: trust.client(&server, Some(READ_TIMEOUT))?,
+            uploads: trust.client(&server, None)?,
+            elsewhere: Arc::default(),
+            trust: trust.clone(),
             server,
             base,
             authorization: Arc::default(),
@@ -71,6 +76,11 @@ impl Endpoint {
     /// Where the server is, as given.
     pub fn server(&self) -> &str {
         self.server.as_str().trim_end_matches('/')
+    }
+
+    /// Whether the server is known by nothing: TLS whose certificate is not looked at.
+    pub fn is_unverified(&self) -> bool {
+        self.server.scheme() == "https" && self.trust.is_unverified()
     }
 
     /// Uses this ground for all requests from now on.
@@ -210,16 +220,16 @@ impl Endpoint {
     ) -> Result<Response, ClientError> {
         let stated = redirect.headers().get(LOCATION);
         let stated = stated.and_then(|value| value.to_str().ok());
-        let url = stated.and_then(|text| parse_server(text).ok());
+        let url = stated.and_then(|text| parse_server(text, &Trust::default()).ok());
         let url = url.ok_or_else(|| {
             ClientError::integrity("the vault points to an address that is not safe to ask")
         })?;
-        let http = if url.scheme() == self.server.scheme() {
-            self.http.clone()
-        } else {
-            http_client(&url, Some(READ_TIMEOUT))?
-        };
-        let asked = http.get(url).header(RANGE, range).send().await;
+        let asked = self
+            .client_for(&url)?
+            .get(url)
+            .header(RANGE, range)
+            .send()
+            .await;
         let response = asked.map_err(|source| self.unreachable(source))?;
         let status = response.status();
         if status.is_success() {
@@ -228,6 +238,21 @@ impl Endpoint {
             let problem = Problem::unexplained(status.as_u16());
             Err(ClientError::Problem(Box::new(problem)))
         }
+    }
+
+    fn client_for(&self, url: &Url) -> Result<reqwest::Client, ClientError> {
+        let same = url.origin() == self.server.origin();
+        if same || (url.scheme() == self.server.scheme() && self.trust.is_default()) {
+            return Ok(self.http.clone());
+        }
+        if url.scheme() == "http" {
+            return self.trust.client_for_elsewhere(url, READ_TIMEOUT);
+        }
+        if let Some(made) = self.elsewhere.get() {
+            return Ok(made.clone());
+        }
+        let made = self.trust.client_for_elsewhere(url, READ_TIMEOUT)?;
+        Ok(self.elsewhere.get_or_init(|| made).clone())
     }
 
     /// A whole body of at most `limit` bytes.
@@ -251,10 +276,7 @@ impl Endpoint {
     }
 
     pub(super) fn unreachable(&self, source: reqwest::Error) -> ClientError {
-        ClientError::Unreachable {
-            url: self.server().to_owned(),
-            source: source.without_url(),
-        }
+        TlsFault::or_unreachable(self.server(), source)
     }
 }
 
@@ -288,53 +310,4 @@ fn may_repeat(failed: &ClientError, retry: Retry) -> bool {
 /// 0.25 s, 0.5 s, 1 s.
 pub(super) fn pause(attempt: u32) -> Duration {
     Duration::from_millis(250) * 2_u32.saturating_pow(attempt.saturating_sub(1).min(5))
-}
-
-fn parse_server(server: &str) -> Result<Url, ClientError> {
-    let wrong = || {
-        ClientError::Usage(format!(
-            "{server} is not a vault's address such as https://vault.agency.example"
-        ))
-    };
-    let url = Url::parse(server).map_err(|_| wrong())?;
-    let host = url.host_str().ok_or_else(wrong)?;
-    let loopback = host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        "http" => Err(ClientError::Usage(
-            "plain http is allowed to this machine only; use https".into(),
-        )),
-        _ => Err(wrong()),
-    }
-}
-
-fn http_client(
-    server: &Url,
-    read_timeout: Option<Duration>,
-) -> Result<reqwest::Client, ClientError> {
-    // Fails only when another part of the process chose already; then that choice holds.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("obhut/", env!("CARGO_PKG_VERSION")));
-    let builder = match read_timeout {
-        Some(timeout) => builder.read_timeout(timeout),
-        None => builder,
-    };
-    let builder = if server.scheme() == "http" {
-        // Loopback: no proxy, and no need for a machine with root certificates.
-        builder.no_proxy().tls_certs_only(std::iter::empty())
-    } else {
-        builder
-    };
-    builder.build().map_err(|source| ClientError::Unreachable {
-        url: server.to_string(),
-        source,
-    })
 }

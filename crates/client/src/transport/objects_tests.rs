@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use obhut_format::{ObjectId, VaultId};
 use tokio::net::TcpListener;
 
-use super::{Endpoint, test_server};
+use super::{Endpoint, Trust, test_server};
 use crate::{ClientError, Failure};
 
 const OBJECT: ObjectId = ObjectId([3; 16]);
@@ -130,14 +130,15 @@ async fn tells_a_refusal_from_silence() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let endpoint = Endpoint::new(&url, VaultId([1; 16])).unwrap();
+    let endpoint = Endpoint::new(&url, VaultId([1; 16]), &Trust::default()).unwrap();
     let silent = endpoint.own_keys().await.unwrap_err();
     assert_eq!(silent.failure(), Failure::Unreachable);
 }
 
 #[test]
 fn plain_http_is_for_this_machine_only() {
-    let open = |url: &str| Endpoint::new(url, VaultId([1; 16]));
+    let trust = Trust::default();
+    let open = |url: &str| Endpoint::new(url, VaultId([1; 16]), &trust);
     for fine in [
         "http://127.0.0.1:1",
         "http://[::1]:1",
@@ -154,5 +155,30 @@ fn plain_http_is_for_this_machine_only() {
         "",
     ] {
         assert!(open(wrong).is_err(), "{wrong}");
+    }
+    let trust = trust.unverified(true);
+    let open = |url: &str| Endpoint::new(url, VaultId([1; 16]), &trust);
+    for fine in [
+        "https://127.0.0.1:1",
+        "https://[::1]:1",
+        "https://localhost:1",
+        "http://[::1]:1",
+    ] {
+        assert!(open(fine).is_ok(), "{fine}");
+    }
+    for wrong in [
+        "https://a.example",
+        "https://10.0.0.1",
+        "http://10.0.0.1",
+        "https://localhost.example",
+    ] {
+        let refused = open(wrong).err().unwrap();
+        assert_eq!(refused.failure(), Failure::Usage);
+        assert!(
+            refused
+                .to_string()
+                .contains("--insecure is for a server on this machine"),
+            "{refused}"
+        );
     }
 }

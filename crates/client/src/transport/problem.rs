@@ -31,6 +31,9 @@ pub struct Problem {
     pub reason: Option<String>,
 }
 
+/// Code of the answer to plain HTTP where TLS is spoken.
+pub(super) const TLS_REQUIRED: &str = "tls-required";
+
 impl Problem {
     /// A problem for an answer that is none: a proxy's page, an empty body.
     pub(crate) fn unexplained(status: u16) -> Self {
@@ -73,6 +76,9 @@ impl Problem {
 
     /// What to do next: the vault's own words if it has any.
     pub fn next_step(&self) -> String {
+        if self.code() == TLS_REQUIRED {
+            return "Use an address that begins with https://; `obhut connection --url URL` changes that of a profile.".into();
+        }
         if let Some(next) = &self.next_step {
             return next.clone();
         }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::encoding::{array_from_b64, bytes_to_b64, from_b64, to_b64};
 use super::endpoint::{Endpoint, Retry};
+use super::problem::TLS_REQUIRED;
 use crate::ClientError;
 
 /// A hash tile has at most 256 hashes.
@@ -362,7 +363,7 @@ impl Endpoint {
     pub async fn is_ready(&self) -> Result<bool, ClientError> {
         match self.send_once(self.root_request("/readyz")).await {
             Ok(_) => Ok(true),
-            Err(ClientError::Problem(_)) => Ok(false),
+            Err(ClientError::Problem(problem)) if problem.code() != TLS_REQUIRED => Ok(false),
             Err(failed) => Err(failed),
         }
     }

@@ -4,7 +4,7 @@ use obhut_format::VaultId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::Endpoint;
+use super::{Endpoint, Trust};
 
 /// Answers the n-th connection's request (in lower case) with what `answer` makes of it, then closes it.
 pub(crate) async fn serve<A: Into<Vec<u8>>>(
@@ -22,7 +22,7 @@ pub(crate) async fn serve<A: Into<Vec<u8>>>(
             let _ = connection.write_all(&answer).await;
         }
     });
-    Endpoint::new(&url, VaultId([1; 16])).unwrap()
+    Endpoint::new(&url, VaultId([1; 16]), &Trust::default()).unwrap()
 }
 
 /// A whole answer of status 200.
