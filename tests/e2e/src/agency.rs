@@ -98,7 +98,15 @@ impl Stack {
             "--root-file",
             root.to_str().unwrap(),
         ];
-        self.obhut("registrar", &[&arguments, more].concat())
+        self.obhut(
+            "registrar",
+            &[&arguments, more, &self.ca_arguments()].concat(),
+        )
+    }
+
+    fn ca_arguments(&self) -> Vec<&str> {
+        let ca = self.ca.as_deref();
+        ca.into_iter().flat_map(|ca| ["--ca", ca]).collect()
     }
 
     /// A file with the one-time code, as `obhut found` reads it.
@@ -114,7 +122,8 @@ impl Stack {
         let name = format!("Test Person {profile}");
         let arguments = ["invite", &name, "--role", role, "--output", file];
         let person = text(&self.json("registrar", &arguments), "person");
-        let _ = self.obhut(profile, &["join", file]).ok();
+        let join = [&["join", file], &self.ca_arguments()[..]].concat();
+        let _ = self.obhut(profile, &join).ok();
         person
     }
 

@@ -18,6 +18,7 @@ pub struct Fleet {
     log: PathBuf,
     variables: Vec<(String, String)>,
     binary: PathBuf,
+    scheme: &'static str,
 }
 
 struct Member {
@@ -34,6 +35,7 @@ impl Fleet {
         count: usize,
         binary: PathBuf,
         variables: Vec<(String, String)>,
+        ca: Option<&str>,
     ) -> Self {
         let parent = data.parent().unwrap();
         let first = std::fs::read_to_string(data.join("obhut.toml")).unwrap();
@@ -47,7 +49,7 @@ impl Fleet {
             if number > 0 {
                 crate::copy_folder(&data.join("keys"), &own.join("keys"));
             }
-            let config = configure(&first, data, port);
+            let config = configure(&first, data, port, ca);
             std::fs::write(own.join("obhut.toml"), config).unwrap();
             members.push(Member {
                 data: own,
@@ -63,6 +65,7 @@ impl Fleet {
             log: parent.join("server.log"),
             variables,
             binary,
+            scheme: scheme(ca),
         };
         for number in 0..count {
             fleet.start(number);
@@ -72,12 +75,12 @@ impl Fleet {
 
     /// The one address.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.balancer.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.balancer.port)
     }
 
     /// The address of one server.
     pub fn url_of(&self, number: usize) -> String {
-        format!("http://127.0.0.1:{}", self.members[number].port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.members[number].port)
     }
 
     /// How many servers there are, running or not.
@@ -123,7 +126,7 @@ impl Fleet {
         let ready = lines
             .by_ref()
             .map_while(Result::ok)
-            .any(|line| line.contains("http://"));
+            .any(|line| line.contains("://"));
         assert!(ready, "server {number} does not start; see server.log");
         std::thread::spawn(move || lines.for_each(drop));
         member.process = Some(server);
@@ -159,7 +162,7 @@ impl Fleet {
         assert_eq!(sent.code, 0, "{}", sent.stderr);
     }
 
-    /// The answer of one server to a GET, status line first; `None` when it does not answer.
+    /// The answer of one server to a GET by plain HTTP, status line first; `None` when it does not answer.
     pub fn get(&self, number: usize, path: &str) -> Option<String> {
         use std::io::{Read as _, Write as _};
         let mut stream = TcpStream::connect(("127.0.0.1", self.members[number].port)).ok()?;
@@ -201,7 +204,7 @@ impl Drop for Fleet {
 }
 
 /// The configuration of one server: its own address, everything else where the first one has it.
-fn configure(first: &str, data: &Path, port: u16) -> String {
+fn configure(first: &str, data: &Path, port: u16, ca: Option<&str>) -> String {
     let here = |path: &str| format!("{:?}", data.join(path).to_str().unwrap());
     let mut text = String::new();
     for line in first.lines() {
@@ -209,8 +212,9 @@ fn configure(first: &str, data: &Path, port: u16) -> String {
         let line = match line {
             _ if line.starts_with("listen = ") => format!("listen = \"127.0.0.1:{port}\""),
             _ if line.starts_with("# advertise = ") => {
-                format!("advertise = \"http://127.0.0.1:{port}\"")
+                format!("advertise = \"{}://127.0.0.1:{port}\"", scheme(ca))
             }
+            _ if line.starts_with("# ca = ") && ca.is_some() => format!("ca = {:?}", ca.unwrap()),
             "# folder = \"objects\"" => format!("folder = {}", here("objects")),
             "# folder = \"gate\"" => format!("folder = {}", here("gate")),
             _ => match keys {
@@ -222,6 +226,10 @@ fn configure(first: &str, data: &Path, port: u16) -> String {
         text.push('\n');
     }
     text
+}
+
+fn scheme(ca: Option<&str>) -> &'static str {
+    if ca.is_some() { "https" } else { "http" }
 }
 
 fn free_port() -> u16 {

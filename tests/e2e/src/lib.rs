@@ -9,6 +9,7 @@
 )]
 
 mod agency;
+mod certificates;
 mod databases;
 mod fleet;
 mod gatekeeper;
@@ -19,6 +20,7 @@ mod stack;
 pub use agency::{
     Agency, CLASS, REASON, copy_folder, files_below, letter_code, random_bytes, text,
 };
+pub use certificates::{Authority, Certified, HERE};
 pub use databases::Databases;
 pub use fleet::Fleet;
 pub use gatekeeper::{Gatekeeper, Witness, fingerprint};

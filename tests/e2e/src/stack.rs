@@ -20,6 +20,8 @@ pub struct Stack {
     databases: Option<Databases>,
     /// Address of the server.
     pub url: String,
+    /// File with the authority of the server's certificate, where it speaks TLS.
+    pub ca: Option<String>,
     /// What `obhut-server init` printed as the bootstrap code.
     pub code: String,
     /// All that `obhut-server init` printed.
@@ -99,13 +101,20 @@ impl Stack {
         let databases = Databases::make()?;
         let folder = temporary();
         let data = folder.path().join("vault");
-        let mut stack = Self::make(folder, data, Some(databases), &[]);
-        let variables = gate_variables(stack.databases.as_ref().unwrap());
+        let stack = Self::make(folder, data, Some(databases), &[]);
+        Some(stack.into_fleet(count))
+    }
+
+    /// Starts so many servers on the folder that `init` made.
+    pub(crate) fn into_fleet(mut self, count: usize) -> Self {
+        let variables = gate_variables(self.databases.as_ref().unwrap());
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let fleet = Fleet::of(&stack.data, count, binary("obhut-server"), variables.into());
-        stack.url = fleet.url();
-        stack.fleet = Some(fleet);
-        Some(stack)
+        let servers = binary("obhut-server");
+        let ca = self.ca.as_deref();
+        let fleet = Fleet::of(&self.data, count, servers, variables.into(), ca);
+        self.url = fleet.url();
+        self.fleet = Some(fleet);
+        self
     }
 
     /// The servers of [`Stack::start_fleet`].
@@ -163,7 +172,12 @@ impl Stack {
         stack
     }
 
-    fn make(folder: TempDir, data: PathBuf, databases: Option<Databases>, more: &[&str]) -> Self {
+    pub(crate) fn make(
+        folder: TempDir,
+        data: PathBuf,
+        databases: Option<Databases>,
+        more: &[&str],
+    ) -> Self {
         let mut init = Command::new(binary("obhut-server"));
         init.args(["init", "--name", "Test Agency", "--data"])
             .arg(&data)
@@ -195,6 +209,7 @@ impl Stack {
             fleet: None,
             databases,
             url: String::new(),
+            ca: None,
             code,
             printed: text,
         }
@@ -241,7 +256,7 @@ impl Stack {
         let mut server = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let start = line.find("http://")?;
+            let start = line.find("https://").or_else(|| line.find("http://"))?;
             line.get(start..)?
                 .split_whitespace()
                 .next()
@@ -304,11 +319,8 @@ impl Stack {
             return;
         }
         self.kill();
-        let listen = self
-            .url
-            .trim_start_matches("http://")
-            .trim_end_matches('/')
-            .to_owned();
+        let (_, listen) = self.url.split_once("://").unwrap();
+        let listen = listen.trim_end_matches('/').to_owned();
         self.serve(&listen);
     }
 
@@ -386,7 +398,7 @@ fn gate_variables(databases: &Databases) -> [(&'static str, &str); 2] {
     ]
 }
 
-fn temporary() -> TempDir {
+pub(crate) fn temporary() -> TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("obhut-e2e-").tempdir().unwrap()
 }
