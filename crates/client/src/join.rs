@@ -140,21 +140,31 @@ async fn activate(
         save_pending(vault.profile(), &vault.unlocked().key, &pending)?;
         pending
     };
+    let shard = current_shard(vault.directory(), now_us())?;
+    send_own_keys(vault, shard, &pending.mutation).await
+}
+
+/// Sends what a person states about their own keys: the signature of their identity is its ground.
+pub(crate) async fn send_own_keys(
+    vault: &Vault,
+    shard: String,
+    mutation: &Mutation,
+) -> Result<(), ClientError> {
     let signer = ActSigner {
         vault: vault.id(),
         card_version: vault.card().version,
-        shard: current_shard(vault.directory(), now_us())?,
+        shard,
         person: vault.person(),
         device: &vault.unlocked().device,
         pinned: None,
         stands_in: Vec::new(),
     };
     let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
-    let hash = Mutation::hash(&pending.mutation.to_bytes());
+    let hash = Mutation::hash(&mutation.to_bytes());
     let request = signer.sign(draft, Some(hash), None)?;
     vault
         .endpoint()
-        .mutate(MutationRoute::Activations, &request, &pending.mutation)
+        .mutate(MutationRoute::Activations, &request, mutation)
         .await?;
     Ok(())
 }

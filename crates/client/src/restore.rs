@@ -1,19 +1,17 @@
 //! Being oneself on a new device: with a recovery sheet, or with what an existing device handed over.
 
-use obhut_format::Cbor;
-use obhut_format::act::ActKind;
 use obhut_format::card::VaultCard;
 use obhut_format::mutation::Mutation;
-use obhut_format::statement::{DeviceAdded, Event, PersonSigner, Role, Signer};
+use obhut_format::statement::{DeviceAdded, Event, PersonSigner, Signer};
 
 use crate::ClientError;
-use crate::act::{ActDraft, ActSigner};
 use crate::founding_records::{first_shard, sign};
+use crate::join::send_own_keys;
 use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
 use crate::session::check_clock;
 use crate::sheet::Sheet;
-use crate::transport::{Endpoint, MutationRoute};
+use crate::transport::Endpoint;
 use crate::vault::Vault;
 
 /// Makes a profile for the person of a sheet with a device of its own, which the person's identity states. Run
@@ -27,7 +25,9 @@ pub async fn restore(
     let endpoint = Endpoint::new(&sheet.url, sheet.vault, home.trust())?;
     check_clock(&endpoint).await?;
     let (profile, unlocked) = if home.holds(name)? {
-        resume(home, name, passphrase, sheet)?
+        Unlocked::resume(home, name, passphrase, |record| {
+            (record.vault, record.person) == (sheet.vault, sheet.person)
+        })?
     } else {
         begin(home, name, passphrase, sheet, &endpoint).await?
     };
@@ -80,24 +80,6 @@ async fn find_card(sheet: &Sheet, endpoint: &Endpoint) -> Result<VaultCard, Clie
     })
 }
 
-fn resume(
-    home: &ProfileHome,
-    name: &str,
-    passphrase: &Passphrase,
-    sheet: &Sheet,
-) -> Result<(Profile, Unlocked), ClientError> {
-    let profile = home.open(name)?;
-    let record = profile.record()?;
-    let same = (record.vault, record.person) == (sheet.vault, sheet.person);
-    if record.stage != Stage::Joining || !same {
-        return Err(ClientError::Usage(format!(
-            "profile {name} is in use already; choose another with --profile"
-        )));
-    }
-    let unlocked = Unlocked::open(&profile, passphrase)?;
-    Ok((profile, unlocked))
-}
-
 /// The statement travels without a session: the identity's signature is the ground.
 async fn add_device(vault: &Vault) -> Result<(), ClientError> {
     let key = &vault.unlocked().key;
@@ -111,25 +93,11 @@ async fn add_device(vault: &Vault) -> Result<(), ClientError> {
         save_pending(vault.profile(), key, &pending)?;
         pending
     };
-    let signer = ActSigner {
-        vault: vault.id(),
-        card_version: vault.card().version,
-        shard: first_shard(vault.card()).origin,
-        person: vault.person(),
-        device: &vault.unlocked().device,
-        pinned: None,
-        stands_in: Vec::new(),
-    };
-    let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![vault.person()]);
-    let hash = Mutation::hash(&pending.mutation.to_bytes());
-    let request = signer.sign(draft, Some(hash), None)?;
     vault.endpoint().authorize(None);
-    let sent = vault
-        .endpoint()
-        .mutate(MutationRoute::Activations, &request, &pending.mutation)
-        .await;
+    let shard = first_shard(vault.card()).origin;
+    let sent = send_own_keys(vault, shard, &pending.mutation).await;
     match sent {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(ClientError::Problem(problem))
             if matches!(problem.status, 400 | 403 | 404 | 409 | 422) =>
         {

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The store; dropped, it is stopped and its folder removed.
 pub(crate) struct Store {
     url: String,
+    /// Everything it keeps; unknown of a store that runs already.
+    folder: Option<PathBuf>,
     keeper: Option<Child>,
 }
 
@@ -29,7 +31,11 @@ impl Store {
     pub(crate) fn start() -> Result<Self> {
         if let Ok(url) = std::env::var(VARIABLE) {
             println!("S3: the store of {VARIABLE}");
-            return Ok(Self { url, keeper: None });
+            return Ok(Self {
+                url,
+                folder: None,
+                keeper: None,
+            });
         }
         let program = find_program().map_or_else(install, Ok)?;
         let mut refused = String::new();
@@ -48,6 +54,11 @@ impl Store {
     /// What [`VARIABLE`] is set to.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it keeps everything, if it was started here.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     fn address(&self) -> &str {
@@ -96,6 +107,7 @@ fn start_once(program: &Path) -> Result<Store> {
         .map_err(|error| format!("sh could not be started: {error}"))?;
     let store = Store {
         url: format!("http://{ACCESS}:{SECRET}@127.0.0.1:{}/{BUCKET}", ports[S3]),
+        folder: Some(folder.clone()),
         keeper: Some(keeper),
     };
     match wait_until_ready(&ports) {

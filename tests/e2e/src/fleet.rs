@@ -1,12 +1,12 @@
 //! Several servers on one database behind one address.
 
-use std::io::{self, BufRead, BufReader};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use xtask::balancer::Balancer;
 
 use crate::run;
 
@@ -58,7 +58,7 @@ impl Fleet {
                 stopped: false,
             });
         }
-        let balancer = Balancer::start(members.iter().map(|member| member.port).collect());
+        let balancer = Balancer::start(members.iter().map(|member| member.port).collect()).unwrap();
         let mut fleet = Self {
             members,
             balancer,
@@ -75,7 +75,7 @@ impl Fleet {
 
     /// The one address.
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.scheme, self.balancer.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.balancer.port())
     }
 
     /// The address of one server.
@@ -235,53 +235,4 @@ fn scheme(ca: Option<&str>) -> &'static str {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
-}
-
-/// Hands each connection to the next server that takes it.
-struct Balancer {
-    port: u16,
-    taken: Arc<Mutex<Vec<bool>>>,
-}
-
-impl Balancer {
-    fn start(ports: Vec<u16>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let taken = Arc::new(Mutex::new(vec![true; ports.len()]));
-        let (known, next) = (Arc::clone(&taken), AtomicUsize::new(0));
-        std::thread::spawn(move || {
-            for connection in listener.incoming().map_while(Result::ok) {
-                let first = next.fetch_add(1, Ordering::Relaxed);
-                let order = (0..ports.len()).map(|step| (first + step) % ports.len());
-                let taken = known.lock().unwrap().clone();
-                let server = order
-                    .filter(|number| taken[*number])
-                    .find_map(|number| TcpStream::connect(("127.0.0.1", ports[number])).ok());
-                if let Some(server) = server {
-                    join(connection, server);
-                }
-            }
-        });
-        Self { port, taken }
-    }
-
-    fn set(&self, number: usize, taken: bool) {
-        self.taken.lock().unwrap()[number] = taken;
-    }
-}
-
-fn join(client: TcpStream, server: TcpStream) {
-    let pairs = [
-        (client.try_clone().unwrap(), server.try_clone().unwrap()),
-        (server, client),
-    ];
-    for (mut from, mut to) in pairs {
-        std::thread::spawn(move || {
-            let _ = from.set_nodelay(true);
-            let _ = io::copy(&mut from, &mut to);
-            let _ = to.shutdown(Shutdown::Write);
-            // What a killed server leaves behind must end the client's connection, too.
-            let _ = from.shutdown(Shutdown::Read);
-        });
-    }
 }

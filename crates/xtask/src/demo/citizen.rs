@@ -6,13 +6,9 @@ use super::reading::{PURPOSE, same};
 use super::stage::{Stage, find_id, say, trouble};
 use crate::run::Result;
 
-/// Seals the document for the citizen and prints the letter. The citizen's copy, or `None` when that
-/// is not built yet.
-pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<Option<String>> {
+/// Seals the document for the citizen and prints the letter. The citizen's copy.
+pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<String> {
     stage.step("The caseworker issues the document to the citizen: sealed for him, with a letter that carries the secret past the server.");
-    if !stage.has("issue") || !stage.has("activate") {
-        return Ok(None);
-    }
     let letter = stage.path("letter.html");
     let name = letter.to_string_lossy().into_owned();
     let arguments = [
@@ -34,16 +30,14 @@ pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<Option<String>> 
     let code = code_of(&html).ok_or("the letter has no code")?;
     watch_secret(stage, &code, "a letter's secret")?;
     stage.write("letter-code", code.as_bytes())?;
-    Ok(Some(copy))
+    Ok(copy)
 }
 
 /// The citizen types the code and opens the document.
 pub(crate) fn open(stage: &mut Stage, filed: &Filed, copy: &str) -> Result<()> {
     stage.step("The citizen activates with the letter and opens the document at once.");
     stage.obhut("citizen", &["activate", "letter-code"])?;
-    if stage.has("inbox") {
-        stage.obhut("citizen", &["inbox"])?;
-    }
+    stage.obhut("citizen", &["inbox"])?;
     let opened = stage.path("citizen.txt");
     let name = opened.to_string_lossy().into_owned();
     let get = [
@@ -59,10 +53,7 @@ pub(crate) fn open(stage: &mut Stage, filed: &Filed, copy: &str) -> Result<()> {
     stage.obhut("citizen", &get)?;
     same(&filed.letter, &opened)?;
     say("Checked: byte for byte the letter that was filed.");
-    if stage.has("log mine") {
-        see_who_looked(stage)?;
-    }
-    Ok(())
+    see_who_looked(stage)
 }
 
 /// Also what was logged before the letter came.

@@ -38,10 +38,7 @@ pub(crate) fn read(stage: &mut Stage, filed: &Filed) -> Result<()> {
         return Err("the range is not the first 100 bytes".to_owned());
     }
     say("Checked: the first 100 bytes.");
-    if stage.has("export") {
-        export(stage, filed)?;
-    }
-    Ok(())
+    export(stage, filed)
 }
 
 fn export(stage: &Stage, filed: &Filed) -> Result<()> {

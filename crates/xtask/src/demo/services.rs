@@ -3,24 +3,30 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::stage::Stage;
 use crate::postgres::Server;
 use crate::run::{Result, output};
+use crate::seaweed::Store;
 
 /// The components of a demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     /// SQLite and folders: nothing else is needed.
     Embedded,
-    /// The tables of vault and gatekeeper in PostgreSQL.
+    /// What an agency runs: PostgreSQL, an S3 store, two servers behind one address, gatekeeper and witness elsewhere.
     Full,
 }
 
 /// The services of a stack; dropped, they are gone.
-pub(crate) struct Services {
-    databases: Option<Databases>,
+pub(crate) enum Services {
+    /// None.
+    Embedded,
+    /// A database server and an object store.
+    Full(Databases, Store),
 }
 
-struct Databases {
+/// Databases made for this demo; dropped, they are gone.
+pub(crate) struct Databases {
     server: Server,
     /// Name and URL; for the vault, the gatekeeper's first store and its second.
     made: Vec<(String, String)>,
@@ -28,46 +34,95 @@ struct Databases {
 
 impl Services {
     pub(crate) fn start(kind: Kind) -> Result<Self> {
-        let databases = match kind {
-            Kind::Embedded => None,
-            Kind::Full => Some(Databases::make()?),
-        };
-        Ok(Self { databases })
+        Ok(match kind {
+            Kind::Embedded => Self::Embedded,
+            Kind::Full => Self::Full(Databases::make()?, Store::start()?),
+        })
     }
 
     /// One line for people.
     pub(crate) fn describe(&self) -> &'static str {
-        match self.databases {
-            None => "SQLite and folders",
-            Some(_) => {
-                "vault and gatekeeper in databases of PostgreSQL, capsules and tiles in folders"
+        match self {
+            Self::Embedded => "SQLite and folders, gatekeeper in the server's process",
+            Self::Full(..) => {
+                "PostgreSQL, an S3 store, two servers behind one address, gatekeeper and witness of other operators"
             }
         }
     }
 
-    /// What the server finds in its environment.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Full(..))
+    }
+
+    /// What a server finds in its environment.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        const NAMES: [&str; 3] = [
-            "OBHUT_DATABASE_URL",
-            "OBHUT_GATE_DATABASE_URL",
-            "OBHUT_GATE_MIRROR_URL",
-        ];
-        let made = self.databases.iter().flat_map(|databases| &databases.made);
-        let urls = made.map(|(_, url)| url.clone());
-        NAMES.into_iter().zip(urls).collect()
+        let url = self.urls().next();
+        url.map(|url| ("OBHUT_DATABASE_URL", url))
+            .into_iter()
+            .collect()
+    }
+
+    /// What the gatekeeper's operator says about its two stores.
+    pub(crate) fn gate_arguments(&self) -> Vec<String> {
+        let options = ["--database", "--mirror"].into_iter();
+        let pairs = options.zip(self.urls().skip(1));
+        pairs
+            .flat_map(|(option, url)| [option.to_owned(), url])
+            .collect()
+    }
+
+    fn urls(&self) -> impl Iterator<Item = String> {
+        self.databases().into_iter().map(|(_, url)| url)
+    }
+
+    fn databases(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Embedded => Vec::new(),
+            Self::Full(databases, _) => databases.made.clone(),
+        }
     }
 
     /// Writes what the services hold into files of this folder, to be searched like the server's own.
     pub(crate) fn dump(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let made = self.databases.iter().flat_map(|databases| &databases.made);
         let mut files = Vec::new();
-        for (name, url) in made {
+        for (name, url) in self.databases() {
             let file = folder.join(format!("{name}.dump.sql"));
             let mut dump = Command::new("pg_dump");
             output(dump.arg("--file").arg(&file).arg(url))?;
             files.push(file);
         }
         Ok(files)
+    }
+
+    /// The section of a server's configuration that names the bucket; the account's secrets go into files.
+    pub(crate) fn bucket_section(&self, stage: &Stage) -> Result<String> {
+        let Self::Full(_, store) = self else {
+            return Ok(String::new());
+        };
+        let (account, place) = store
+            .url()
+            .trim_start_matches("http://")
+            .split_once('@')
+            .ok_or("no account")?;
+        let (access, secret) = account.split_once(':').ok_or("no secret key")?;
+        let (host, bucket) = place.split_once('/').ok_or("no bucket")?;
+        let access = stage.write("server/s3-access", access.as_bytes())?;
+        let secret = stage.write("server/s3-secret", secret.as_bytes())?;
+        Ok(format!(
+            "\n[objects.s3]\nendpoint = \"http://{host}\"\nbucket = \"{bucket}\"\nprefix = \"demo-{}/\"\n\
+             access_key_file = \"{}\"\nsecret_key_file = \"{}\"\n",
+            std::process::id(),
+            access.display(),
+            secret.display()
+        ))
+    }
+
+    /// Where the object store keeps what it is given, if that is on this machine.
+    pub(crate) fn store_folder(&self) -> Option<&Path> {
+        match self {
+            Self::Embedded => None,
+            Self::Full(_, store) => store.folder(),
+        }
     }
 }
 

@@ -1,33 +1,38 @@
 //! The folder, the server and the profiles of a demo; runs commands and shows them.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use rand_chacha::ChaCha20Rng;
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::canary::Canary;
 
+use super::background::Background;
+use super::elsewhere::Elsewhere;
+use super::servers::Servers;
 use super::services::Services;
 use crate::run::{Result, output, root};
 
 /// Longer output is cut in the middle of the story; the command can be repeated by hand.
 const SHOWN_LINES: usize = 12;
+/// What each operator has lies in a folder of its own: data, keys, logs.
+const OPERATORS: [&str; 3] = ["server", "gate", "witness"];
 
 pub(crate) struct Stage {
     folder: PathBuf,
     /// Removed when dropped, unless the folder is to be kept.
     _temporary: Option<TempDir>,
     programs: PathBuf,
-    server: Option<Child>,
+    servers: Servers,
+    elsewhere: Option<Elsewhere>,
+    /// Dropped after the programs that use them.
     services: Services,
-    url: String,
     step: usize,
     canaries: Vec<Canary>,
     rng: ChaCha20Rng,
-    missing: Vec<&'static str>,
 }
 
 impl Stage {
@@ -45,16 +50,18 @@ impl Stage {
             folder,
             _temporary: temporary,
             programs: programs()?,
-            server: None,
+            servers: Servers::default(),
+            elsewhere: None,
             services,
-            url: String::new(),
             step: 0,
             canaries: Vec::new(),
             rng,
-            missing: Vec::new(),
         };
         stage.write("passphrase", b"a passphrase for the demo\n")?;
-        fs::create_dir(stage.path("server")).map_err(|error| error.to_string())?;
+        for folder in OPERATORS {
+            let folder = stage.path(folder);
+            fs::create_dir(&folder).map_err(|error| trouble("make", &folder, &error))?;
+        }
         Ok(stage)
     }
 
@@ -68,9 +75,11 @@ impl Stage {
         self.folder.join(name)
     }
 
-    /// Everything the server has: data, keys, logs.
-    pub(crate) fn server_folder(&self) -> PathBuf {
-        self.path("server")
+    /// Everything the operators have: data, keys, logs, and what the services keep.
+    pub(crate) fn operators_folders(&self) -> Vec<PathBuf> {
+        let folders = OPERATORS.iter().map(|folder| self.path(folder));
+        let store = self.services.store_folder().map(Path::to_owned);
+        folders.chain(store).collect()
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -81,8 +90,16 @@ impl Stage {
         &self.services
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn elsewhere(&self) -> Option<&Elsewhere> {
+        self.elsewhere.as_ref()
+    }
+
+    pub(crate) fn keep_elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.elsewhere = Some(elsewhere);
+    }
+
+    pub(crate) fn servers(&mut self) -> &mut Servers {
+        &mut self.servers
     }
 
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
@@ -109,23 +126,6 @@ impl Stage {
 
     pub(crate) fn canaries(&self) -> &[Canary] {
         &self.canaries
-    }
-
-    /// What the story leaves out because the program cannot do it yet.
-    pub(crate) fn missing(&self) -> &[&'static str] {
-        &self.missing
-    }
-
-    /// Whether `obhut` has a command; if not, the story says so and goes on without.
-    pub(crate) fn has(&mut self, name: &'static str) -> bool {
-        let mut help = Command::new(self.programs.join("obhut"));
-        help.args(name.split(' ')).arg("--help");
-        let exists = output(&mut help).is_ok();
-        if !exists {
-            say(&format!("(obhut {name}: not built yet)"));
-            self.missing.push(name);
-        }
-        exists
     }
 
     /// An `obhut` command of a profile, not yet started.
@@ -226,58 +226,46 @@ impl Stage {
         quoted.collect::<Vec<_>>().join(" ")
     }
 
-    /// Makes the data folder; what the program printed.
-    pub(crate) fn init(&self, agency: &str) -> Result<String> {
-        let mut command = Command::new(self.programs.join("obhut-server"));
-        command
-            .args(["init", "--name", agency, "--data"])
-            .arg(self.data())
-            .envs(self.services.variables());
-        self.ends_with(0, &mut command)
+    /// Shows and runs a program of an operator that must succeed; what it printed.
+    pub(crate) fn program(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        self.ends_with(0, &mut self.operators_command(name, arguments))
     }
 
-    /// Starts the server on a free port and waits until it says where it listens.
-    pub(crate) fn serve(&mut self) -> Result<()> {
-        let log = self.server_folder().join("server.log");
-        let log = File::options().create(true).append(true).open(&log);
-        let log = log.map_err(|error| format!("the server's log: {error}"))?;
-        let mut command = Command::new(self.programs.join("obhut-server"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(self.data())
-            .envs(self.services.variables())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
+    /// Shows and starts a program that goes on in the background; `log` is a name in the demo's folder.
+    pub(crate) fn background(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        log: &str,
+    ) -> Result<Background> {
+        let mut command = self.operators_command(name, arguments);
         println!("   $ {} &", self.line(&command));
-        let mut server = command.spawn().map_err(|error| error.to_string())?;
-        let lines = server.stdout.take().map(|out| BufReader::new(out).lines());
-        self.server = Some(server);
-        let mut lines = lines
-            .into_iter()
-            .flatten()
-            .map_while(std::result::Result::ok);
-        let url = lines.by_ref().find_map(|line| {
-            println!("     {line}");
-            let start = line.find("http://")?;
-            let word = line.get(start..)?.split_whitespace().next()?;
-            Some(word.trim_end_matches(['/', ',', '.']).to_owned())
-        });
-        self.url = url.ok_or("the server ended; see server.log")?;
-        // Keeps the pipe empty for as long as the server lives.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(())
+        Background::start(&mut command, &self.path(log))
     }
 
-    pub(crate) fn server_process(&self) -> Option<u32> {
-        self.server.as_ref().map(Child::id)
+    fn operators_command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .envs(self.services.variables())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Processes of all operators that run now.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let elsewhere = self.elsewhere.iter();
+        let elsewhere = elsewhere.flat_map(|parties| [&parties.gatekeeper, &parties.witness]);
+        let running = self.servers.running().chain(elsewhere);
+        running.map(Background::id).collect()
     }
 
     /// Waits until the server ends, which Ctrl-C makes it do.
     pub(crate) fn keep_serving(mut self) -> Result<()> {
         println!(
             "The vault keeps running at {}. Ctrl-C ends it. Try, in another terminal:",
-            self.url
+            self.servers.url()
         );
         println!("  export OBHUT_HOME={}", self.path("clients").display());
         println!(
@@ -285,26 +273,11 @@ impl Stage {
             self.path("passphrase").display()
         );
         println!(
-            "  {} --profile caseworker-1 case list",
+            "  {} --profile caseworker-1 case list --purpose 'a look around' --legal-basis none",
             self.programs.join("obhut").display()
         );
         let _ = std::io::stdout().flush();
-        if let Some(mut server) = self.server.take() {
-            let status = server.wait().map_err(|error| error.to_string())?;
-            println!("The server ended: {status}");
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            if let Some(process) = rustix::process::Pid::from_raw(server.id().cast_signed()) {
-                let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-            }
-            let _ = server.wait();
-        }
+        self.servers.wait()
     }
 }
 
@@ -340,10 +313,11 @@ fn programs() -> Result<PathBuf> {
     let folder = folder
         .unwrap_or_else(|| root().join("target"))
         .join("debug");
-    for name in ["obhut", "obhut-server"] {
+    for name in ["obhut", "obhut-server", "obhut-gate"] {
         if !folder.join(name).exists() {
             return Err(format!(
-                "the demo is not built yet: {name} does not exist; see the status line of README.md"
+                "{name} is not in {}: did the build end well?",
+                folder.display()
             ));
         }
     }
