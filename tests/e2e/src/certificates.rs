@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::{Databases, Stack, run};
+use crate::{Databases, Gatekeeper, Stack, run};
 
 /// Signs certificates of servers.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -93,6 +93,31 @@ impl Stack {
         let databases = Databases::make()?;
         let stack = Self::make_with_tls(authority, Some(databases));
         Some(stack.into_fleet(count))
+    }
+
+    /// As `deploy/compose` is set up: a vault on these databases whose configuration is that of `server-1`, made fit for
+    /// the test by `fit`. No server runs yet.
+    pub fn composed(
+        databases: Databases,
+        gatekeeper: &Gatekeeper,
+        fit: impl FnOnce(&str, &Databases) -> String,
+    ) -> Self {
+        let folder = crate::stack::temporary();
+        let data = folder.path().join("vault");
+        let (url, fingerprint) = (&gatekeeper.url, &gatekeeper.fingerprint);
+        let theirs = include_str!("../../../deploy/compose/config/server-1.toml");
+        let config = fit(theirs, &databases);
+        let init = ["--gate", url, "--gate-fingerprint", fingerprint];
+        let stack = Self::make(folder, data, Some(databases), &init);
+        std::fs::write(stack.data().join("obhut.toml"), config).unwrap();
+        stack
+    }
+
+    /// Starts so many servers of what is set up; profiles recognise them by this authority.
+    #[must_use]
+    pub fn with_servers(mut self, count: usize, ca: &str) -> Self {
+        self.ca = Some(ca.to_owned());
+        self.into_fleet(count)
     }
 
     fn make_with_tls(authority: &Authority, databases: Option<Databases>) -> Self {

@@ -211,7 +211,7 @@ fn configure(first: &str, data: &Path, port: u16, ca: Option<&str>) -> String {
         let keys = line.strip_prefix("keys = ");
         let line = match line {
             _ if line.starts_with("listen = ") => format!("listen = \"127.0.0.1:{port}\""),
-            _ if line.starts_with("# advertise = ") => {
+            _ if line.trim_start_matches("# ").starts_with("advertise = ") => {
                 format!("advertise = \"{}://127.0.0.1:{port}\"", scheme(ca))
             }
             _ if line.starts_with("# ca = ") && ca.is_some() => format!("ca = {:?}", ca.unwrap()),
