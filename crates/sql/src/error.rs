@@ -86,7 +86,9 @@ impl From<sqlx::Error> for SqlError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match error {
+            // A connection that ends in the middle of an answer shows as bytes nobody understands.
             E::Io(_)
+            | E::Protocol(_)
             | E::Tls(_)
             | E::PoolTimedOut
             | E::PoolClosed
@@ -143,7 +145,8 @@ fn classify_postgres(error: &PgDatabaseError) -> Class {
         "25006" => Class::ReadOnly,
         "40001" | "40P01" | "55P03" => Class::Conflict,
         "53100" => Class::DiskFull,
-        "3D000" | "53300" | "57P01" | "57P02" | "57P03" => Class::Unavailable,
+        // The last two: the server ended a connection that stood still.
+        "3D000" | "53300" | "57P01" | "57P02" | "57P03" | "25P03" | "57P05" => Class::Unavailable,
         code if code.starts_with("08") || code.starts_with("28") => Class::Unavailable,
         _ => Class::Other,
     }

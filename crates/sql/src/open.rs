@@ -186,4 +186,27 @@ mod tests {
         let told = mode("postgres://o@db.agency.example/o?sslmode=disable");
         assert!(matches!(told, PgSslMode::Disable));
     }
+
+    /// A connection cut while it is made is a database away, whatever is left of its answer.
+    #[tokio::test]
+    async fn a_connection_that_ends_in_the_middle_of_an_answer_is_unavailable() {
+        for answer in [&b""[..], b"\0", b"N", b"NR\0\0"] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            std::thread::spawn(move || {
+                for mut stream in listener.incoming().map_while(Result::ok) {
+                    let _ = io::Read::read(&mut stream, &mut [0; 64]);
+                    let _ = io::Write::write_all(&mut stream, answer);
+                }
+            });
+            let options = Options {
+                acquire_timeout: Duration::from_secs(1),
+                ..Options::default()
+            };
+            let url = format!("postgres://o@127.0.0.1:{port}/o");
+            let refused = crate::Db::open_with(&url, &options).await.err().unwrap();
+            let unavailable = matches!(refused, SqlError::Unavailable(_));
+            assert!(unavailable, "{answer:?}: {refused:?}");
+        }
+    }
 }

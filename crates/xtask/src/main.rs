@@ -6,14 +6,12 @@ mod bench;
 mod bless;
 mod demo;
 mod fuzz;
-mod postgres;
-mod run;
-mod seaweed;
 mod soak;
 mod test;
-mod tools;
 
 use std::process::ExitCode;
+
+use xtask::{postgres, run, seaweed, tools};
 
 use clap::{Parser, Subcommand};
 

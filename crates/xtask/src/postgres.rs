@@ -8,32 +8,84 @@ use std::process::{Child, Command, Stdio};
 use crate::run::{Result, must, output};
 
 /// The variable the tests read. When it is set already, that server is used.
-pub(crate) const VARIABLE: &str = "OBHUT_TEST_POSTGRES";
+pub const VARIABLE: &str = "OBHUT_TEST_POSTGRES";
 
 /// The server; dropped, it is stopped and its folder removed.
-pub(crate) struct Server {
+pub struct Server {
     url: String,
     keeper: Option<Child>,
+    /// Where it can be killed and started again.
+    cluster: Option<Box<Cluster>>,
 }
 
 impl Server {
     /// Uses the server of [`VARIABLE`], or starts one, installing PostgreSQL where that is
     /// possible.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         if let Ok(url) = std::env::var(VARIABLE) {
             println!("PostgreSQL: the server of {VARIABLE}");
-            return Ok(Self { url, keeper: None });
+            return Ok(Self {
+                url,
+                keeper: None,
+                cluster: None,
+            });
         }
         let programs = find_programs().map_or_else(install, Ok)?;
+        let server = Self::of(Cluster::create(programs)?, "")?;
+        println!("PostgreSQL: started for this run at {}", server.url);
+        Ok(server)
+    }
+
+    /// Starts one that nobody else uses, that keeps what it acknowledged when it is killed, and that speaks TLS where
+    /// `openssl` can make it a certificate; `None` where PostgreSQL is not installed.
+    pub fn start_own() -> Result<Option<Self>> {
+        let Some(programs) = find_programs() else {
+            return Ok(None);
+        };
         let cluster = Cluster::create(programs)?;
-        let url = cluster.start()?;
-        println!("PostgreSQL: started for this run at {url}");
+        let tls = cluster.certify();
+        let more = if tls { "-c ssl=on" } else { "" };
+        Self::of(cluster, &format!("-c synchronous_commit=on {more}")).map(Some)
+    }
+
+    fn of(cluster: Cluster, more: &str) -> Result<Self> {
+        let port = cluster.start(more)?;
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
         let keeper = Some(cluster.keep()?);
-        Ok(Self { url, keeper })
+        let cluster = Some(Box::new(cluster));
+        Ok(Self {
+            url,
+            keeper,
+            cluster,
+        })
+    }
+
+    /// Whether it offers TLS.
+    pub fn has_tls(&self) -> bool {
+        self.cluster
+            .as_ref()
+            .is_some_and(|cluster| cluster.key().exists())
+    }
+
+    /// Ends it as a crash would: nothing is finished, the next start recovers.
+    pub fn kill(&self) -> Result<()> {
+        output(&mut self.own()?.stop()).map(drop)
+    }
+
+    /// Starts it where it was.
+    pub fn restart(&self) -> Result<()> {
+        let mut start = self.own()?.program("pg_ctl");
+        start.args(["restart", "--wait", "--silent", "--mode=immediate"]);
+        self.own()?.run_start(&mut start)
+    }
+
+    fn own(&self) -> Result<&Cluster> {
+        let cluster = self.cluster.as_deref();
+        cluster.ok_or_else(|| "the server of somebody else is not killed".to_owned())
     }
 
     /// The URL of a superuser's connection.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 }
@@ -78,37 +130,65 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Starts the server on a free port. Another program may take the port meanwhile, so it tries
+    /// Starts the server on a free port, with further settings. Another program may take the port meanwhile, so it tries
     /// more than once.
-    fn start(&self) -> Result<String> {
+    fn start(&self, more: &str) -> Result<u16> {
         let mut refused = String::new();
         for _ in 0..5 {
             let port = free_port()?;
             let mut start = self.program("pg_ctl");
             start
                 .args(["start", "--wait", "--silent", "--options"])
-                .arg(format!("-p {port} {SETTINGS}"))
-                .arg("--log")
-                .arg(self.folder.join("log"))
-                .arg("--pgdata")
-                .arg(self.data());
-            // Not piped: the server keeps what it inherits.
-            let status = start.stdout(Stdio::null()).stderr(Stdio::null()).status();
-            match status {
-                Ok(status) if status.success() => {
-                    return Ok(format!("postgres://postgres@127.0.0.1:{port}/postgres"));
-                }
-                Ok(_) => refused = fs::read_to_string(self.folder.join("log")).unwrap_or_default(),
-                Err(error) => refused = error.to_string(),
+                .arg(format!("-p {port} {SETTINGS} {more}"));
+            match self.run_start(&mut start) {
+                Ok(()) => return Ok(port),
+                Err(error) => refused = error,
             }
         }
+        Err(refused)
+    }
+
+    fn run_start(&self, start: &mut Command) -> Result<()> {
+        start
+            .arg("--log")
+            .arg(self.folder.join("log"))
+            .arg("--pgdata")
+            .arg(self.data());
+        // Not piped: the server keeps what it inherits.
+        let status = start.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let refused = match status {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(_) => fs::read_to_string(self.folder.join("log")).unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
         Err(format!("PostgreSQL does not start: {refused}"))
     }
 
-    fn keep(&self) -> Result<Child> {
+    /// A key and a certificate that nobody trusts: what travels is encrypted and cannot be changed unnoticed.
+    fn certify(&self) -> bool {
+        let mut make = as_server(Path::new("openssl"));
+        make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+            .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=localhost", "-keyout"])
+            .arg(self.key())
+            .arg("-out")
+            .arg(self.data().join("server.crt"));
+        output(&mut make).is_ok()
+    }
+
+    fn key(&self) -> PathBuf {
+        self.data().join("server.key")
+    }
+
+    fn stop(&self) -> Command {
         let mut stop = self.program("pg_ctl");
         stop.args(["stop", "--wait", "--mode=immediate", "--pgdata"])
             .arg(self.data());
+        stop
+    }
+
+    fn keep(&self) -> Result<Child> {
+        let stop = self.stop();
         Command::new("sh")
             .args(["-c", KEEPER, "obhut-postgres"])
             .arg(&self.folder)

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What went wrong, in words; chores have no callers that would tell errors apart.
-pub(crate) type Result<T> = std::result::Result<T, String>;
+pub type Result<T> = std::result::Result<T, String>;
 
 /// The workspace's root.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.join("../..")
         .canonicalize()
@@ -17,7 +17,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// The cargo that runs this chore, at the workspace's root. What it told this program about itself
 /// is not handed on: build scripts that look at it would run again and again.
-pub(crate) fn cargo() -> Command {
+pub fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root());
@@ -31,7 +31,7 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Prints the command, runs it and demands success.
-pub(crate) fn must(command: &mut Command) -> Result<()> {
+pub fn must(command: &mut Command) -> Result<()> {
     println!("$ {}", line(command));
     match command.status() {
         Ok(status) if status.success() => Ok(()),
@@ -41,7 +41,7 @@ pub(crate) fn must(command: &mut Command) -> Result<()> {
 }
 
 /// Runs the command in silence; what it printed, or its last words when it failed.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .map_err(|error| format!("{} could not be started: {error}", line(command)))?;
@@ -53,7 +53,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// The command as it would be typed.
-pub(crate) fn line(command: &Command) -> String {
+pub fn line(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::run::{Result, must};
 use crate::tools::folder;
 
 /// The variable the tests read: `http://ACCESS:SECRET@HOST:PORT/BUCKET`. When it is set already, that store is used.
-pub(crate) const VARIABLE: &str = "OBHUT_TEST_S3";
+pub const VARIABLE: &str = "OBHUT_TEST_S3";
 
 const BUCKET: &str = "obhut-test";
 const ACCESS: &str = "obhut-test";
@@ -19,7 +19,7 @@ const SECRET: &str = "only-for-tests-on-loopback";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The store; dropped, it is stopped and its folder removed.
-pub(crate) struct Store {
+pub struct Store {
     url: String,
     /// Everything it keeps; unknown of a store that runs already.
     folder: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Uses the store of [`VARIABLE`], or starts one, installing SeaweedFS from the Python index where that is possible.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         if let Ok(url) = std::env::var(VARIABLE) {
             println!("S3: the store of {VARIABLE}");
             return Ok(Self {
@@ -52,12 +52,12 @@ impl Store {
     }
 
     /// What [`VARIABLE`] is set to.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// Where it keeps everything, if it was started here.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 

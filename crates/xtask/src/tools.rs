@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::run::{Result, cargo, must, output};
 
 /// `cargo nextest run`, or `cargo test` where nextest can be neither found nor installed.
-pub(crate) fn test_runner() -> Command {
+pub fn test_runner() -> Command {
     let mut runner = cargo();
     runner.env("PATH", path());
     if !has_nextest() {
@@ -32,7 +32,7 @@ fn has_nextest() -> bool {
 
 /// Builds a program of crates.io into the tools folder. Outside the workspace, because its pinned
 /// toolchain may be too old for the newest version.
-pub(crate) fn install(program: &str) -> Result<()> {
+pub fn install(program: &str) -> Result<()> {
     let mut command = cargo();
     command
         .current_dir(std::env::temp_dir())
@@ -45,14 +45,14 @@ pub(crate) fn install(program: &str) -> Result<()> {
 }
 
 /// Where tools are kept: `$XDG_CACHE_HOME/obhut/tools`.
-pub(crate) fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
     cache.unwrap_or_else(home).join("obhut/tools")
 }
 
 /// The search path with the tools folder in it.
-pub(crate) fn path() -> OsString {
+pub fn path() -> OsString {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&old).collect();
     folders.push(folder().join("bin"));

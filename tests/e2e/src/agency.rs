@@ -98,9 +98,10 @@ impl Stack {
             "--root-file",
             root.to_str().unwrap(),
         ];
+        let known: Vec<&str> = self.founding.iter().map(String::as_str).collect();
         self.obhut(
             "registrar",
-            &[&arguments, more, &self.ca_arguments()].concat(),
+            &[&arguments, &known[..], more, &self.ca_arguments()].concat(),
         )
     }
 

@@ -1,6 +1,6 @@
 //! Databases of a PostgreSQL server for one test.
 
-use obhut_sql::testing::TestDb;
+use obhut_sql::testing::{POSTGRES_VARIABLE, TestDb};
 use obhut_sql::{Db, sql};
 use tokio::runtime::Runtime;
 
@@ -13,14 +13,36 @@ pub struct Databases {
 impl Databases {
     /// Makes them on the server of `OBHUT_TEST_POSTGRES`; `None`, and a printed line, without one.
     pub fn make() -> Option<Self> {
+        let Ok(server) = std::env::var(POSTGRES_VARIABLE) else {
+            eprintln!("skipped on PostgreSQL: {POSTGRES_VARIABLE} is not set");
+            return None;
+        };
+        Some(Self::make_at(&server))
+    }
+
+    /// Makes them on the server with this URL.
+    pub fn make_at(server: &str) -> Self {
         let runtime = Runtime::new().unwrap();
         let mut databases = Vec::new();
         for _ in 0..3 {
-            let made = runtime.block_on(TestDb::postgres()).unwrap()?;
+            let made = runtime.block_on(TestDb::postgres_at(server)).unwrap();
             runtime.block_on(made.db.close());
             databases.push(made);
         }
-        Some(Self { runtime, databases })
+        Self { runtime, databases }
+    }
+
+    /// What `pg_dump` writes of all of them.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut dumps = Vec::new();
+        for database in &self.databases {
+            let mut dump = std::process::Command::new("pg_dump");
+            let dump = dump.arg(&database.target).output().unwrap();
+            let words = String::from_utf8_lossy(&dump.stderr);
+            assert!(dump.status.success(), "pg_dump: {words}");
+            dumps.extend(dump.stdout);
+        }
+        dumps
     }
 
     /// The address that the database names as its leader's.

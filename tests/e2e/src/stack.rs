@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-use crate::{Databases, Fleet};
+use crate::{Databases, Fleet, Gatekeeper, Witness};
 
 /// A running vault. Killed and removed when dropped.
 pub struct Stack {
@@ -16,8 +16,14 @@ pub struct Stack {
     manner: Manner,
     server: Option<Child>,
     fleet: Option<Fleet>,
-    /// Dropped after the server.
-    databases: Option<Databases>,
+    /// The gatekeeper, where it is a process of its own.
+    pub gatekeeper: Option<Gatekeeper>,
+    /// The witness, where there is one.
+    pub witness: Option<Witness>,
+    /// What `obhut found` is told besides.
+    pub(crate) founding: Vec<String>,
+    /// Dropped after the server and the gatekeeper.
+    pub(crate) databases: Option<Databases>,
     /// Address of the server.
     pub url: String,
     /// File with the authority of the server's certificate, where it speaks TLS.
@@ -207,6 +213,9 @@ impl Stack {
             manner,
             server: None,
             fleet: None,
+            gatekeeper: None,
+            witness: None,
+            founding: Vec::new(),
             databases,
             url: String::new(),
             ca: None,
@@ -232,11 +241,16 @@ impl Stack {
 
     /// Adds lines to the server's configuration and starts it again with them.
     pub fn configure(&mut self, lines: &str) {
+        self.append_settings(lines);
+        self.kill_and_restart();
+    }
+
+    /// Adds lines to the server's configuration, for its next start.
+    pub(crate) fn append_settings(&self, lines: &str) {
         let path = self.data.join("obhut.toml");
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.push_str(lines);
         std::fs::write(path, text).unwrap();
-        self.kill_and_restart();
     }
 
     /// Runs `obhut-server COMMAND --data …` to its end.
@@ -274,9 +288,7 @@ impl Stack {
             .args(["serve", "--listen", listen, "--data"])
             .arg(&self.data)
             .stdin(Stdio::null());
-        if let Some(databases) = &self.databases {
-            command.envs(gate_variables(databases));
-        }
+        command.envs(self.variables());
         if let Some(uid) = self.manner.uid {
             command.uid(uid).gid(uid);
         }
@@ -284,6 +296,15 @@ impl Stack {
             crate::machine::shift_clock(&mut command, shifter, *seconds);
         }
         command
+    }
+
+    /// What the server finds in its environment.
+    fn variables(&self) -> Vec<(&'static str, &str)> {
+        let databases = self
+            .databases
+            .as_ref()
+            .filter(|_| self.gatekeeper.is_none());
+        databases.map_or_else(Vec::new, |databases| gate_variables(databases).into())
     }
 
     /// Starts the server where it must not come up; what it said.
@@ -371,10 +392,7 @@ impl Stack {
     /// Runs `obhut-server` with these arguments.
     pub fn bare_server(&self, args: &[&str]) -> Run {
         let mut command = Command::new(binary("obhut-server"));
-        command.args(args);
-        if let Some(databases) = &self.databases {
-            command.envs(gate_variables(databases));
-        }
+        command.args(args).envs(self.variables());
         run(&mut command)
     }
 

@@ -14,120 +14,24 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use obhut_e2e::{Agency, CLASS, REASON, Run, Stack, files_below, random_bytes, run};
+use obhut_e2e::{
+    Agency, CLASS, Killer, REASON, Run, Stack, Struck, files_below, is_honest_end, kills,
+    random_bytes, run,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// Kills in all tests together.
-const KILLS: u64 = 200;
-
-/// How many kills a test makes that takes `percent` of them.
-fn kills(percent: u64) -> u64 {
-    let all = std::env::var("OBHUT_KILLS").map_or(KILLS, |text| text.parse().unwrap());
-    (all * percent).div_ceil(100)
-}
-
-/// The moments of a test; the seed is printed, so that a failure can be repeated as far as timing allows.
-fn moments(test: &str) -> ChaCha20Rng {
-    let seed = std::env::var("OBHUT_SEED").map_or_else(
-        |_| {
-            u64::from(std::process::id()) << 32 | u64::from(Instant::now().elapsed().subsec_nanos())
-        },
-        |text| text.parse().unwrap(),
-    );
-    println!("{test}: OBHUT_SEED={seed}");
-    ChaCha20Rng::seed_from_u64(seed)
-}
-
-/// What became of a command in whose course something was killed.
-struct Struck {
-    run: Run,
-    /// The victim was alive and the command was running when the blow fell.
-    hit: bool,
-}
-
-/// Kills client or server at random moments within the time a command takes.
-struct Killer {
-    rng: ChaCha20Rng,
-    /// How long the command takes undisturbed.
-    usual: Duration,
-    clients: u64,
-    servers: u64,
-}
-
-impl Killer {
-    fn new(test: &str, usual: Duration) -> Self {
-        Self {
-            rng: moments(test),
-            usual,
-            clients: 0,
-            servers: 0,
-        }
-    }
-
-    fn kills(&self) -> u64 {
-        self.clients + self.servers
-    }
-
-    /// Runs a command and strikes once.
-    fn strike(&mut self, stack: &mut Stack, mut command: Command) -> Struck {
-        let micros = self.usual.as_micros() as u64;
-        let moment = Duration::from_micros(self.rng.next_u64() % micros.max(1));
-        let client = self.rng.next_u32().is_multiple_of(2);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        std::thread::sleep(moment);
-        let hit = child.try_wait().unwrap().is_none();
-        if hit && client {
-            child.kill().unwrap();
-            self.clients += 1;
-        } else if hit {
-            stack.kill_and_restart();
-            self.servers += 1;
-        }
-        Struck {
-            run: finish(child),
-            hit,
-        }
-    }
-}
-
-fn finish(child: Child) -> Run {
-    use std::os::unix::process::ExitStatusExt as _;
-    let output = child.wait_with_output().unwrap();
-    Run {
-        code: output
-            .status
-            .code()
-            .unwrap_or_else(|| 128 + output.status.signal().unwrap()),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-/// The only ends a command may come to when something is killed meanwhile: done, killed, the server gone. What is
-/// damaged (6) or refused (4) would be a fault of ours.
-fn is_honest_end(run: &Run) {
-    assert!(
-        matches!(run.code, 0 | 1 | 5 | 7 | 137),
-        "exit {}\n{}\n{}",
-        run.code,
-        run.stdout,
-        run.stderr
-    );
-}
-
 #[test]
 fn kills_during_put_lose_nothing_that_was_acknowledged() {
-    put_under_kills(Agency::open(1));
+    put_under_kills(Agency::open(1), 35);
 }
 
-fn put_under_kills(mut agency: Agency) {
+fn put_under_kills(mut agency: Agency, share: u64) {
     let first = Instant::now();
     agency.put("warm-up", b"how long does it take");
     let mut killer = Killer::new("put", first.elapsed());
     let mut kept = BTreeMap::new();
-    let wanted = kills(35);
+    let wanted = kills(share);
     let mut number = 0;
     while killer.kills() < wanted {
         number += 1;
@@ -144,10 +48,7 @@ fn put_under_kills(mut agency: Agency) {
             kept.insert(document, content);
         }
     }
-    println!(
-        "{} clients and {} servers killed",
-        killer.clients, killer.servers
-    );
+    println!("{}", killer.describe());
     let last = random_bytes(u64::MAX, 70_000);
     kept.insert(agency.put("last.bin", &last), last);
     agency.verify_case();
@@ -170,14 +71,14 @@ fn put_under_kills(mut agency: Agency) {
 
 #[test]
 fn kills_during_import_lose_and_double_nothing() {
-    import_under_kills(Agency::open(1));
+    import_under_kills(Agency::open(1), 40);
 }
 
-fn import_under_kills(mut agency: Agency) {
+fn import_under_kills(mut agency: Agency, share: u64) {
     const FILES: u64 = 25;
     let tree = agency.stack.folder().join("tree");
     let mut killer = Killer::new("import", Duration::from_millis(1_500));
-    let wanted = kills(40);
+    let wanted = kills(share);
     let mut cases = 0;
     while killer.kills() < wanted {
         cases += 1;
@@ -203,10 +104,7 @@ fn import_under_kills(mut agency: Agency) {
             }
         }
     }
-    println!(
-        "{} clients and {} servers killed, {cases} cases",
-        killer.clients, killer.servers
-    );
+    println!("{}, {cases} cases", killer.describe());
     let report = run(&mut import(&agency.stack, &tree)).ok();
     let report: serde_json::Value = serde_json::from_str(report.trim()).unwrap();
     assert_eq!(report["stored_files"], 0, "{report}");
@@ -265,10 +163,10 @@ fn same_as_source(agency: &Agency, tree: &Path, cases: u64, files: u64) {
 
 #[test]
 fn kills_during_get_leave_a_whole_file_or_none() {
-    get_under_kills(Agency::open(1));
+    get_under_kills(Agency::open(1), 25);
 }
 
-fn get_under_kills(mut agency: Agency) {
+fn get_under_kills(mut agency: Agency, share: u64) {
     let content = random_bytes(5, 300_000);
     let document = agency.put("a.bin", &content);
     let folder = agency.stack.folder().join("out");
@@ -277,7 +175,7 @@ fn get_under_kills(mut agency: Agency) {
     let first = Instant::now();
     assert_eq!(agency.stack.content("cw1", &document), content);
     let mut killer = Killer::new("get", first.elapsed());
-    let wanted = kills(25);
+    let wanted = kills(share);
     while killer.kills() < wanted {
         let get = [
             "get",
@@ -296,10 +194,7 @@ fn get_under_kills(mut agency: Agency) {
             }
         }
     }
-    println!(
-        "{} clients and {} servers killed",
-        killer.clients, killer.servers
-    );
+    println!("{}", killer.describe());
     assert_eq!(agency.stack.content("cw1", &document), content);
     agency.verify_case();
     let _ = agency.stack.verify_logs().ok();
@@ -319,7 +214,7 @@ fn an_import_interrupted_by_ctrl_c_goes_on_where_it_was() {
     wait_for_objects(stack, &mut child, before + 3);
     let interrupted = run(Command::new("kill").args(["-INT", &child.id().to_string()]));
     assert_eq!(interrupted.code, 0, "{}", interrupted.stderr);
-    let said = finish(child).fails_with(1);
+    let said = Run::of(child).fails_with(1);
     assert!(said.contains("interrupted"), "{said}");
     let report = run(&mut import(stack, &tree)).ok();
     assert!(report.contains("\"skipped\":[]"), "{report}");
@@ -339,7 +234,7 @@ fn an_import_outlives_a_restart_of_the_server() {
     wait_for_objects(&agency.stack, &mut child, before + 3);
     agency.stack.stop();
     agency.stack.kill_and_restart();
-    let first = finish(child);
+    let first = Run::of(child);
     assert!(
         matches!(first.code, 0 | 5 | 7),
         "exit {}: {}",
@@ -363,6 +258,36 @@ fn wait_for_objects(stack: &Stack, child: &mut Child, wanted: usize) {
     }
 }
 
+/// The same on PostgreSQL and S3 with the gatekeeper in a process of its own, which is a victim, too.
+mod on_the_full_stack {
+    use super::*;
+
+    fn agency() -> Option<Agency> {
+        Some(Agency::in_stack(Stack::start_full()?, 1))
+    }
+
+    #[test]
+    fn kills_during_put_lose_nothing_that_was_acknowledged() {
+        if let Some(agency) = agency() {
+            put_under_kills(agency, 50);
+        }
+    }
+
+    #[test]
+    fn kills_during_import_lose_and_double_nothing() {
+        if let Some(agency) = agency() {
+            import_under_kills(agency, 10);
+        }
+    }
+
+    #[test]
+    fn kills_during_get_leave_a_whole_file_or_none() {
+        if let Some(agency) = agency() {
+            get_under_kills(agency, 40);
+        }
+    }
+}
+
 /// The same on PostgreSQL with two servers: the blow meets the one that leads, the other takes over.
 mod on_two_servers {
     use super::*;
@@ -374,21 +299,21 @@ mod on_two_servers {
     #[test]
     fn kills_during_put_lose_nothing_that_was_acknowledged() {
         if let Some(agency) = agency() {
-            put_under_kills(agency);
+            put_under_kills(agency, 35);
         }
     }
 
     #[test]
     fn kills_during_import_lose_and_double_nothing() {
         if let Some(agency) = agency() {
-            import_under_kills(agency);
+            import_under_kills(agency, 40);
         }
     }
 
     #[test]
     fn kills_during_get_leave_a_whole_file_or_none() {
         if let Some(agency) = agency() {
-            get_under_kills(agency);
+            get_under_kills(agency, 25);
         }
     }
 }

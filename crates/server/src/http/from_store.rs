@@ -53,6 +53,10 @@ impl From<StoreError> for Problem {
             StoreError::NotCommitted
             | StoreError::Stopped
             | StoreError::Sql(SqlError::Conflict(_)) => Kind::Unavailable.into(),
+            error @ StoreError::Sql(SqlError::Unavailable(_)) => {
+                tracing::warn!(error = chain(&error), "the database does not answer");
+                Kind::Unavailable.into()
+            }
             StoreError::NotLeading => Kind::NoLeader.into(),
             StoreError::NotFound => Kind::NotFound.into(),
             StoreError::Refused(refusal) => refusal.into(),

@@ -53,6 +53,12 @@ impl TestDb {
             eprintln!("skipped on PostgreSQL: {POSTGRES_VARIABLE} is not set");
             return Ok(None);
         };
+        Self::postgres_at(&server).await.map(Some)
+    }
+
+    /// A new database on the server with this URL, whose user may CREATE DATABASE.
+    pub async fn postgres_at(server: &str) -> Result<Self, SqlError> {
+        let server = server.to_owned();
         let name = unique_name();
         administer(&server, format!("CREATE DATABASE {name}")).await?;
         let target = with_database(&server, &name);
@@ -62,7 +68,7 @@ impl TestDb {
         };
         let db = Db::open_postgres(&target, &options).await?;
         let place = Place::Postgres { server, name };
-        Ok(Some(Self { db, target, place }))
+        Ok(Self { db, target, place })
     }
 
     /// Closes the database and removes it.
