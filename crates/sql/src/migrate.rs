@@ -47,6 +47,8 @@ const CREATE_COMPATIBILITY: &str = "\
 
 const APPLIED: &str = "SELECT version, checksum FROM schema_migrations ORDER BY version";
 
+const NEWEST: &str = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_migrations";
+
 const RECORD: &str = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
 
 const RECORD_COMPATIBILITY: &str =
@@ -109,6 +111,22 @@ impl Db {
             }
             let done = count_applied(&mut tx, steps).await?;
             Ok(steps.len().saturating_sub(done))
+        })
+        .await
+    }
+
+    /// Number of the newest step that was applied to the database, by whatever program; 0 where there is none.
+    pub async fn schema_version(&self) -> Result<i64, SqlError> {
+        let tables = match self.engine() {
+            Engine::Postgres => HAS_TABLES_POSTGRES,
+            Engine::Sqlite => HAS_TABLES_SQLITE,
+        };
+        self.read("schema_version", async |mut tx| {
+            let found: i64 = sql(tables).fetch_one(&mut tx).await?.column("tables")?;
+            if found < 2 {
+                return Ok(0);
+            }
+            sql(NEWEST).fetch_one(&mut tx).await?.column("version")
         })
         .await
     }

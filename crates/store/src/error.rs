@@ -19,6 +19,20 @@ pub enum StoreError {
     /// The challenge, origin or signature of a login is wrong, or the time is over.
     #[error("the login is not valid")]
     BadLogin,
+    /// Others know more of a log than the database holds. Nothing may be signed: it would be a fork.
+    #[error(
+        "the database holds {here} entries of {origin}, but {seen} are known to {by}: was it restored from a backup?"
+    )]
+    Behind {
+        /// The log.
+        origin: String,
+        /// Its size in the database.
+        here: u64,
+        /// Its size elsewhere.
+        seen: u64,
+        /// Who knows.
+        by: &'static str,
+    },
     /// The machine's clock stands before the time of the last entry.
     #[error("the clock runs backwards: set it right and start again")]
     ClockBackwards,
@@ -34,6 +48,18 @@ pub enum StoreError {
     /// Another process has written to this vault's logs; this one must stop.
     #[error("another process writes this vault's logs")]
     Fenced,
+    /// The database holds another history of a log than others have seen. Nothing may be signed.
+    #[error(
+        "the first {size} entries of {origin} are not those known to {by}: was the database restored from a backup and written to?"
+    )]
+    Forked {
+        /// The log.
+        origin: String,
+        /// The size that was compared.
+        size: u64,
+        /// Who knows another history.
+        by: &'static str,
+    },
     /// The gatekeeper refused.
     #[error("the gatekeeper refused: {text}")]
     GateRefused {
@@ -86,9 +112,43 @@ pub enum StoreError {
     /// No session, or it has ended.
     #[error("not logged in")]
     Unauthenticated,
+    /// The database was restored, and nothing is signed before this one has said how far it knows the logs.
+    #[error(
+        "the vault was restored from a backup and waits for {0} to say how far it knows the logs"
+    )]
+    Uncompared(&'static str),
 }
 
 impl StoreError {
+    /// Whether the database is older than what others have seen, or another one.
+    pub fn is_fork(&self) -> bool {
+        matches!(self, Self::Behind { .. } | Self::Forked { .. })
+    }
+
+    /// The same once more, of an error that says so ([`StoreError::is_fork`]).
+    #[must_use]
+    pub fn to_fork(&self) -> Self {
+        match self {
+            Self::Behind {
+                origin,
+                here,
+                seen,
+                by,
+            } => Self::Behind {
+                origin: origin.clone(),
+                here: *here,
+                seen: *seen,
+                by,
+            },
+            Self::Forked { origin, size, by } => Self::Forked {
+                origin: origin.clone(),
+                size: *size,
+                by,
+            },
+            _ => Self::Stopped,
+        }
+    }
+
     /// A mutation whose rows do not fit its records.
     pub(crate) fn rejected(code: &'static str, reason: impl Into<String>) -> Self {
         Self::Rejected {

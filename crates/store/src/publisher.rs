@@ -19,6 +19,7 @@ use crate::leadership::Lease;
 use crate::sequencer::{Reached, ReachedLog};
 use crate::statements::statements;
 use crate::tiles::Tiles;
+use crate::vault::Halt;
 use crate::witness::Witnesses;
 use crate::{Notary, StoreError};
 
@@ -36,6 +37,8 @@ statements! {
 const FEED_ENTRIES: u64 = 1_024;
 /// An idle log is cosigned again after this time: releases want a quorum at most five minutes old.
 const FRESHEN_EVERY: Duration = Duration::from_mins(1);
+/// The same trouble is not said more often.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 /// Pause after the gatekeeper failed.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Shortest time between two checkpoints of a log.
@@ -67,6 +70,10 @@ pub(crate) struct Publisher {
     pub(crate) logs: HashMap<String, PublishedLog>,
     /// Since when there are heads that the folder of the tiles does not show yet.
     pub(crate) unsaved: Option<Instant>,
+    /// Ends the vault's work here when others turn out to know another history.
+    pub(crate) halt: Halt,
+    /// What was said last about a checkpoint that waits, and when.
+    pub(crate) said: Option<(String, Instant)>,
 }
 
 /// How far one log was published.
@@ -93,6 +100,9 @@ impl Publisher {
         loop {
             let reached = self.reached.borrow_and_update().clone();
             let all = self.publish_all(&reached).await;
+            if self.halt.get().is_some() {
+                return;
+            }
             let pause = match self.unsaved {
                 _ if !all => RETRY_AFTER,
                 Some(_) => QUIET,
@@ -142,12 +152,26 @@ impl Publisher {
                 continue;
             }
             if let Err(error) = self.publish(log).await {
-                // The refusal's text names ids only.
-                tracing::warn!(vault = %self.vault, size = log.size, %error, "a checkpoint waits");
+                self.say_waiting(log, &error);
                 all = false;
+                if error.is_fork() {
+                    // Only the first reason counts.
+                    let _ = self.halt.set(error);
+                    return false;
+                }
             }
         }
         all
+    }
+
+    /// Once, and again now and then while it stays so. The refusal's text names ids only.
+    fn say_waiting(&mut self, log: &ReachedLog, error: &StoreError) {
+        let text = error.to_string();
+        let said = self.said.as_ref();
+        if said.is_none_or(|(said, at)| *said != text || at.elapsed() > SAY_AGAIN) {
+            tracing::warn!(vault = %self.vault, size = log.size, %error, "a checkpoint waits");
+            self.said = Some((text, Instant::now()));
+        }
     }
 
     async fn publish(&mut self, log: &ReachedLog) -> Result<(), StoreError> {
@@ -171,11 +195,16 @@ impl Publisher {
     async fn resume(&self, log: &ReachedLog) -> Result<PublishedLog, StoreError> {
         let fed = self.ask_fed(log).await?;
         let earlier = self.tiles.read_checkpoint(&log.origin);
-        let ahead = earlier.as_ref().map_or(0, |head| head.size).max(fed);
-        if ahead > log.size {
-            return Err(StoreError::Damaged(
-                "more was published than the database holds: was it restored from a backup?",
-            ));
+        let published = earlier.as_ref().map_or(0, |head| head.size);
+        for (seen, by) in [(fed, "the gatekeeper"), (published, "the published tiles")] {
+            if seen > log.size {
+                return Err(StoreError::Behind {
+                    origin: log.origin.clone(),
+                    here: log.size,
+                    seen,
+                    by,
+                });
+            }
         }
         let Some(head) = earlier else {
             return Ok(PublishedLog {
@@ -218,9 +247,11 @@ impl Publisher {
                 .earlier
                 .is_some_and(|(size, earlier)| size == end && earlier != root)
             {
-                return Err(StoreError::Damaged(
-                    "the log is not the one that was published",
-                ));
+                return Err(StoreError::Forked {
+                    origin: log.origin.clone(),
+                    size: end,
+                    by: "the published tiles",
+                });
             }
             // Before anything is published or signed: tiles and rows must tell of one log.
             if end == log.size && root != log.root {

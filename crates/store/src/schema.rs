@@ -17,6 +17,12 @@ pub(crate) const SCHEMA: Schema = Schema {
             oldest: 1,
             sql: include_str!("../schema/postgres/0002_servers.sql"),
         },
+        Migration {
+            version: 3,
+            name: "restores",
+            oldest: 2,
+            sql: include_str!("../schema/postgres/0003_restores.sql"),
+        },
     ],
     sqlite: &[
         Migration {
@@ -30,6 +36,12 @@ pub(crate) const SCHEMA: Schema = Schema {
             name: "servers",
             oldest: 1,
             sql: include_str!("../schema/sqlite/0002_servers.sql"),
+        },
+        Migration {
+            version: 3,
+            name: "restores",
+            oldest: 2,
+            sql: include_str!("../schema/sqlite/0003_restores.sql"),
         },
     ],
 };

@@ -58,6 +58,20 @@ impl Tiles {
             .or_else(|| fs::read(self.folder.join(path)).ok())
     }
 
+    /// Puts a checkpoint of an earlier life of the log into the folder, unless one that is as new lies there. Its tiles are
+    /// written when the log is published next.
+    pub fn keep_checkpoint(&self, origin: &str, note: &str) -> io::Result<()> {
+        let size = |note: &str| {
+            let signed = note.parse::<SignedCheckpoint>().ok();
+            signed.map_or(0, |signed| signed.unverified().size)
+        };
+        let path = self.folder.join(origin).join(CHECKPOINT);
+        match fs::read_to_string(&path) {
+            Ok(there) if size(&there) >= size(note) => Ok(()),
+            _ => write_whole(&path, note.as_bytes()),
+        }
+    }
+
     /// Takes tiles of a log over. Full ones are in the folder afterwards.
     pub(crate) fn write(&self, origin: &str, files: Vec<TileFile>) -> io::Result<()> {
         let (full, partial): (Vec<_>, Vec<_>) =
@@ -104,10 +118,15 @@ impl Tiles {
 
     /// The checkpoint published last, its signatures unchecked: it is one's own.
     pub(crate) fn read_checkpoint(&self, origin: &str) -> Option<Checkpoint> {
+        let signed = self.read_signed_checkpoint(origin)?;
+        Some(signed.unverified().clone())
+    }
+
+    /// As [`Tiles::read_checkpoint`], with the signatures.
+    pub(crate) fn read_signed_checkpoint(&self, origin: &str) -> Option<SignedCheckpoint> {
         let saved = || fs::read_to_string(self.folder.join(origin).join(CHECKPOINT)).ok();
         let text = self.newest_checkpoint(origin).or_else(saved)?;
-        let signed: SignedCheckpoint = text.parse().ok()?;
-        Some(signed.unverified().clone())
+        text.parse().ok()
     }
 
     /// A tile of exactly this width, cut from a wider one where there is one.

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
 use obhut_format::{Cbor, DeviceKid, Kid, PersonId, VaultId};
 use obhut_log::SignedCheckpoint;
 use obhut_log::replay::Directory;
 use obhut_model::{Caller, Refusal};
-use obhut_sql::{Db, Engine, sql};
+use obhut_sql::{Db, Engine};
 use obhut_suite::{DeviceKey, NoteKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng, SeedableRng};
@@ -21,16 +20,12 @@ use crate::facts::caller_facts;
 use crate::follower::Follower;
 use crate::leadership::{Lease, take_logs};
 use crate::publisher::{Published, Publisher};
-use crate::sequencer::{Reached, SeenHeads, Work, Writer};
+use crate::restored::{Heads, is_uncompared, note_compared};
+use crate::sequencer::{Reached, Work, Writer};
 use crate::sessions::{RecentSessions, SessionLimits};
-use crate::statements::statements;
 use crate::tiles::Tiles;
 use crate::witness::{Witness, Witnesses};
 use crate::{Clock, Notary, Store, StoreError, VaultRow};
-
-statements! {
-    SELECT_ORIGINS = "SELECT origin FROM logs WHERE vault = $1 ORDER BY log";
-}
 
 /// What a vault needs beside its database.
 pub struct VaultParts {
@@ -72,6 +67,8 @@ pub(crate) struct Inner {
     follower: tokio::sync::Mutex<Follower>,
     stage: Mutex<Stage>,
     tasks: TaskTracker,
+    /// Why nothing more may be signed here, once that is so.
+    halt: Halt,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -90,6 +87,9 @@ enum Stage {
     /// Nothing any more.
     Stopped,
 }
+
+/// Set once, by whoever notices that others know another history of a log.
+pub(crate) type Halt = Arc<std::sync::OnceLock<StoreError>>;
 
 /// How long a release waits for a quorum.
 pub(crate) const QUORUM_PATIENCE: Duration = Duration::from_secs(10);
@@ -125,7 +125,8 @@ impl Store {
         }
         // Of several servers only the leader has the gatekeeper's ear; it asks when it takes over.
         let asked = (self.db.engine() == Engine::Sqlite).then_some(&parts.notary);
-        let seen = seen_heads(&self.db, vault, &parts.tiles, asked).await?;
+        let heads = Heads::published(&self.db, vault, &parts.tiles).await?;
+        let seen = heads.and_of_gatekeeper(asked).await.seen;
         let mut seed = parts.rng;
         let empty = Directory::new(vault, row.records_key);
         let (directory_out, directory_in) = watch::channel(Arc::new(empty));
@@ -160,6 +161,7 @@ impl Store {
             follower: tokio::sync::Mutex::new(follower),
             stage: Mutex::new(Stage::Following),
             tasks: TaskTracker::new(),
+            halt: Halt::default(),
             stopping: CancellationToken::new(),
         })))
     }
@@ -174,12 +176,24 @@ impl Vault {
         if !self.is_following() {
             return Err(StoreError::Stopped);
         }
+        let restored = is_uncompared(&inner.db, self.id()).await?;
+        let demanded = if restored {
+            Some(self.demand_heads().await?)
+        } else {
+            None
+        };
         let term = take_logs(&inner.db, self.id(), &lease).await?;
-        if inner.db.engine() == Engine::Postgres {
-            let asked = Some(&inner.notary);
-            follower.begin_again(seen_heads(&inner.db, self.id(), &inner.tiles, asked).await?);
+        if let Some(heads) = demanded {
+            follower.begin_again(heads.seen);
+        } else if inner.db.engine() == Engine::Postgres {
+            let heads = Heads::published(&inner.db, self.id(), &inner.tiles).await?;
+            let heads = heads.and_of_gatekeeper(Some(&inner.notary)).await;
+            follower.begin_again(heads.seen);
         }
         let (directory, logs) = follower.hand_over().await?;
+        if restored {
+            note_compared(&inner.db, self.id(), self.now_us()).await?;
+        }
         inner.announce.directory.send_replace(Arc::new(directory));
         let (reached_out, reached_in) = watch::channel(Reached::default());
         let (queue, work) = mpsc::unbounded_channel();
@@ -206,6 +220,8 @@ impl Vault {
             published: inner.announce.published.clone(),
             logs: HashMap::new(),
             unsaved: None,
+            halt: inner.halt.clone(),
+            said: None,
         };
         self.spawn(writer.run(work));
         self.spawn(publisher.run());
@@ -214,6 +230,17 @@ impl Vault {
         self.close_left_open().await?;
         self.start_upkeep();
         Ok(())
+    }
+
+    /// What everybody knows of the logs of a restored vault; nothing may be signed before all have answered.
+    async fn demand_heads(&self) -> Result<Heads, StoreError> {
+        let inner = &*self.0;
+        let heads = Heads::published(&inner.db, self.id(), &inner.tiles).await?;
+        let mut heads = heads.and_of_gatekeeper(Some(&inner.notary)).await;
+        heads
+            .demand_all(&inner.witnesses, self.is_founded())
+            .await?;
+        Ok(heads)
     }
 
     /// Makes sure that answers rest on everything that was committed and published before this
@@ -303,9 +330,14 @@ impl Vault {
     pub fn is_running(&self) -> bool {
         match &*self.stage() {
             Stage::Following => true,
-            Stage::Leading(queue, _) => !queue.is_closed(),
+            Stage::Leading(queue, _) => !queue.is_closed() && self.halted().is_none(),
             Stage::Stopped => false,
         }
+    }
+
+    /// Why nothing more is signed here: others know another history of one of its logs.
+    pub fn halted(&self) -> Option<&StoreError> {
+        self.0.halt.get()
     }
 
     /// Finishes what is queued, publishes it and stops.
@@ -339,6 +371,7 @@ impl Vault {
     pub(crate) fn queue(&self) -> Result<mpsc::UnboundedSender<Work>, StoreError> {
         match &*self.stage() {
             Stage::Following => Err(StoreError::NotLeading),
+            Stage::Leading(..) if self.halted().is_some() => Err(StoreError::Stopped),
             Stage::Leading(queue, _) => Ok(queue.clone()),
             Stage::Stopped => Err(StoreError::Stopped),
         }
@@ -387,44 +420,4 @@ impl Vault {
             Err(_) => Err(StoreError::NoQuorum),
         }
     }
-}
-
-/// What others have seen of the vault's logs. A gatekeeper that does not answer now compares when
-/// it is fed: it follows no other log than the one it knows.
-async fn seen_heads(
-    db: &Db,
-    vault: VaultId,
-    tiles: &Tiles,
-    notary: Option<&Notary>,
-) -> Result<SeenHeads, StoreError> {
-    let mut seen = SeenHeads::new();
-    for row in db
-        .fetch_all("seen_heads", sql(SELECT_ORIGINS).bind(vault.0))
-        .await?
-    {
-        let origin: String = row.column("origin")?;
-        let head = tiles.read_checkpoint(&origin);
-        seen.entry(origin)
-            .or_default()
-            .extend(head.map(|head| (head.size, head.root)));
-    }
-    let Some(notary) = notary else {
-        return Ok(seen);
-    };
-    let status = GateRequest::Status(VaultOnly { vault });
-    match notary.ask(&status).await {
-        Ok(GateResponse::Status(status)) => {
-            for log in status.logs.into_iter().filter(|log| log.size > 0) {
-                seen.entry(log.origin)
-                    .or_default()
-                    .push((log.size, log.root));
-            }
-        }
-        other => tracing::warn!(
-            %vault,
-            answered = other.is_ok(),
-            "the gatekeeper could not be asked how far it followed the logs"
-        ),
-    }
-    Ok(seen)
 }

@@ -18,6 +18,7 @@ statements! {
         FROM vaults ORDER BY created_us, vault";
     SELECT_VAULT = "SELECT vault, name, origin, records_key, access_key, gate_key, bootstrap_hash, founded_us, created_us \
         FROM vaults WHERE vault = $1";
+    SELECT_ALL_ORIGINS = "SELECT origin FROM logs ORDER BY log";
 }
 
 /// The database: any number of vaults on one server.
@@ -102,6 +103,16 @@ impl Store {
         })
     }
 
+    /// The database itself, for reading it out and filling it.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Number of the newest step of the schema that this program knows.
+    pub fn newest_schema() -> i64 {
+        SCHEMA.sqlite.last().map_or(0, |step| step.version)
+    }
+
     /// How many steps [`Store::open`] would apply to the schema; refuses what it would refuse, and
     /// changes nothing.
     pub async fn pending_migrations(db: &Db) -> Result<usize, StoreError> {
@@ -148,6 +159,16 @@ impl Store {
         let rows = self.db.fetch_all("vaults", sql(SELECT_VAULTS)).await?;
         let rows: Result<Vec<VaultRow>, SqlError> = rows.iter().map(VaultRow::read).collect();
         Ok(rows?)
+    }
+
+    /// Origins of the logs of all vaults.
+    pub async fn origins(&self) -> Result<Vec<String>, StoreError> {
+        let rows = self
+            .db
+            .fetch_all("origins", sql(SELECT_ALL_ORIGINS))
+            .await?;
+        let origins: Result<_, SqlError> = rows.iter().map(|row| row.column("origin")).collect();
+        Ok(origins?)
     }
 
     /// One vault, or [`StoreError::NotFound`].

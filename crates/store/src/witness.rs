@@ -49,6 +49,27 @@ impl Witness {
     }
 }
 
+impl Witness {
+    /// How far the witness has cosigned the log of this note; 0 for a log it does not know, nothing when it does not answer.
+    /// Shows it nothing but a head that was published before.
+    pub(crate) async fn find_size(&self, published: &SignedCheckpoint) -> Option<u64> {
+        let size = published.unverified().size;
+        let request = AddCheckpoint {
+            old_size: size,
+            proof: Vec::new(),
+            checkpoint: published.clone(),
+        };
+        let asked = tokio::time::timeout(PATIENCE, (self.ask)(request.to_string()));
+        let answer = asked.await.ok()??;
+        match answer.status {
+            200 => Some(size),
+            409 => answer.body.trim_end().parse().ok(),
+            403 | 404 => Some(0),
+            _ => None,
+        }
+    }
+}
+
 /// The witnesses of one vault, with what is known of each.
 pub(crate) struct Witnesses(Vec<Known>);
 

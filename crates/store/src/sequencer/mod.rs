@@ -19,7 +19,7 @@ mod writer;
 
 pub(crate) use log_state::LogState;
 pub(crate) use plan::mutation_labels;
-pub(crate) use restore::{Head, Replica, SeenHeads};
+pub(crate) use restore::{Head, Replica, SeenHead, SeenHeads};
 pub(crate) use work::{
     CloseWork, EntryWork, LoggedAct, LoggedLeaf, MutationWork, StatementWork, Work,
 };

@@ -22,12 +22,32 @@ statements! {
         WHERE l.log = $2 AND l.idx >= $3 ORDER BY l.idx LIMIT 4096";
 }
 
-/// Heads, size and root, that others have seen of each log: in published tiles, at the gatekeeper.
-pub(crate) type SeenHeads = HashMap<String, Vec<(u64, Hash)>>;
+/// Heads that others have seen of each log.
+pub(crate) type SeenHeads = HashMap<String, Vec<SeenHead>>;
 
-const RESTORED: StoreError = StoreError::Damaged(
-    "more or something else was published than the database holds: was it restored from a backup?",
-);
+/// A head that somebody else has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenHead {
+    pub(crate) size: u64,
+    /// Not known of a head that is only said to be so long.
+    pub(crate) root: Option<Hash>,
+    /// Who has seen it.
+    pub(crate) by: &'static str,
+}
+
+impl SeenHead {
+    fn is_ahead(&self, origin: &str, here: u64) -> Result<(), StoreError> {
+        if self.size <= here {
+            return Ok(());
+        }
+        Err(StoreError::Behind {
+            origin: origin.to_owned(),
+            here,
+            seen: self.size,
+            by: self.by,
+        })
+    }
+}
 
 /// What the rows of a vault say, as far as they were read.
 pub(crate) struct Replica {
@@ -91,9 +111,8 @@ impl Replica {
             return Err(StoreError::Damaged("the vault has no records log"));
         }
         let missing = |origin: &String| heads.iter().all(|head| head.origin != *origin);
-        let mut published = self.seen.iter().filter(|(_, heads)| !heads.is_empty());
-        if published.any(|(origin, _)| missing(origin)) {
-            return Err(RESTORED);
+        for (origin, seen) in self.seen.iter().filter(|(origin, _)| missing(origin)) {
+            seen.iter().try_for_each(|head| head.is_ahead(origin, 0))?;
         }
         for head in &heads {
             let position = self.logs.iter().position(|log| log.log == Some(head.log));
@@ -119,15 +138,17 @@ async fn advance(
     head: &Head,
     log: &mut LogState,
     mut directory: Option<&mut Directory>,
-    seen: &[(u64, Hash)],
+    seen: &[SeenHead],
 ) -> Result<(), StoreError> {
-    if seen.iter().any(|(seen, _)| *seen > head.size) {
-        return Err(RESTORED);
-    }
+    seen.iter()
+        .try_for_each(|seen| seen.is_ahead(&head.origin, head.size))?;
     if log.size() > head.size {
-        return Err(StoreError::Damaged(
-            "the database holds less than it did: was it restored from a backup?",
-        ));
+        return Err(StoreError::Behind {
+            origin: head.origin.clone(),
+            here: head.size,
+            seen: log.size(),
+            by: "this server",
+        });
     }
     while log.size() < head.size {
         let from = i64::try_from(log.size()).unwrap_or(i64::MAX);
@@ -147,9 +168,14 @@ async fn advance(
         for row in rows {
             if log.size() < head.size {
                 append(&row, log, directory.as_deref_mut())?;
-                let mut here = seen.iter().filter(|(seen, _)| *seen == log.size());
-                if here.any(|(_, root)| log.root() != *root) {
-                    return Err(RESTORED);
+                let root = log.root();
+                let mut here = seen.iter().filter(|seen| seen.size == log.size());
+                if let Some(other) = here.find(|seen| seen.root.is_some_and(|seen| seen != root)) {
+                    return Err(StoreError::Forked {
+                        origin: head.origin.clone(),
+                        size: other.size,
+                        by: other.by,
+                    });
                 }
             }
         }

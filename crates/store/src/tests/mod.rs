@@ -6,5 +6,6 @@
     reason = "tests"
 )]
 
+mod cut;
 mod futures;
 mod schema;

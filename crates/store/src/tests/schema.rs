@@ -1,7 +1,7 @@
 //! The schema on both engines: alike, append-only where it says so, and fit for every statement.
 
 use obhut_sql::testing::TestDb;
-use obhut_sql::{Db, Engine, SqlError, sql};
+use obhut_sql::{Db, Engine, Schema, SqlError, sql};
 
 use crate::Store;
 use crate::schema::{APPEND_ONLY, SCHEMA};
@@ -27,9 +27,11 @@ const MODULES: &[&[(&str, &str)]] = &[
     crate::leadership::STATEMENTS,
     crate::proposal::STATEMENTS,
     crate::publisher::STATEMENTS,
+    crate::restored::STATEMENTS,
+    crate::cut::PROOF_STATEMENTS,
+    crate::cut::FILL_STATEMENTS,
     crate::rows::STATEMENTS,
     crate::upkeep::STATEMENTS,
-    crate::vault::STATEMENTS,
     crate::sequencer::commit::STATEMENTS,
     crate::sequencer::restore::STATEMENTS,
 ];
@@ -50,6 +52,7 @@ async fn every_statement_is_prepared_on_both_engines() {
         let prepared: Result<(), SqlError> = test
             .db
             .write("prepare", |mut tx| async move {
+                crate::cut::prepare_batches(&mut tx).await?;
                 crate::rows::prepare_batches(&mut tx).await?;
                 crate::own_keys::prepare_batches(&mut tx).await?;
                 crate::release::prepare_batches(&mut tx).await?;
@@ -69,6 +72,10 @@ fn every_statement_names_its_vault_or_a_log_of_it() {
     const ACROSS: &[&str] = &[
         "DROP_CHALLENGES",
         "DROP_SESSIONS",
+        "ANY_VAULT",
+        "FORGET_ADDRESS",
+        "FORGET_RESTORES",
+        "SELECT_ALL_ORIGINS",
         "SELECT_VAULTS",
         "LEAVE_LEAD",
         "NEXT_LOG",
@@ -258,6 +265,51 @@ async fn append_only_tables_refuse_update_and_delete() {
         for table in APPEND_ONLY {
             assert_eq!(CHANGE.iter().filter(|(name, _)| name == table).count(), 2);
         }
+        test.finish().await.unwrap();
+    }
+}
+
+/// The schema as a program knew it so many steps ago.
+fn earlier(steps: usize) -> Schema {
+    let (postgres, sqlite) = (SCHEMA.postgres, SCHEMA.sqlite);
+    Schema {
+        postgres: &postgres[..postgres.len() - steps],
+        sqlite: &sqlite[..sqlite.len() - steps],
+    }
+}
+
+/// Servers are upgraded one after the other: the version before goes on beside the new one.
+#[tokio::test]
+async fn a_program_of_the_schema_before_works_beside_this_one_and_an_older_one_is_refused() {
+    for test in engines().await {
+        test.db.migrate(&earlier(1)).await.unwrap();
+        let filled: Result<u64, SqlError> = test
+            .db
+            .write("fill", |mut tx| async move {
+                let text = "INSERT INTO vaults (vault, name, origin, records_key, access_key, gate_key, created_us) \
+                    VALUES ($1, 'Test Agency', 'x', $2, $2, $2, 1)";
+                let (id, key) = ([7_u8; 16], [7_u8; 32]);
+                sql(text).bind(id).bind(key).execute(&mut tx).await
+            })
+            .await;
+        assert_eq!(filled.unwrap(), 1);
+        let before = earlier(1).sqlite.last().unwrap().version;
+        assert_eq!(test.db.schema_version().await.unwrap(), before);
+        // The new program comes, and rows stay.
+        assert_eq!(Store::pending_migrations(&test.db).await.unwrap(), 1);
+        let store = Store::open(test.db.clone()).await.unwrap();
+        assert_eq!(store.vaults().await.unwrap().len(), 1);
+        assert_eq!(
+            test.db.schema_version().await.unwrap(),
+            Store::newest_schema()
+        );
+        // The program of before starts again; the one before that must not.
+        assert_eq!(test.db.migrate(&earlier(1)).await.unwrap(), 0);
+        let refused = test.db.migrate(&earlier(2)).await;
+        assert!(
+            matches!(refused, Err(SqlError::NewerSchema { .. })),
+            "{refused:?}"
+        );
         test.finish().await.unwrap();
     }
 }

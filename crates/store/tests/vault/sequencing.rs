@@ -339,7 +339,7 @@ async fn a_database_that_lost_what_was_published_does_not_open(test: &TestDb) {
     let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
     let refused = short.open_vault(world.vault.id(), parts).await.err();
     assert!(
-        matches!(refused, Some(StoreError::Damaged(_))),
+        refused.as_ref().is_some_and(StoreError::is_fork),
         "{refused:?}"
     );
 }
@@ -476,7 +476,7 @@ async fn a_database_restored_from_a_backup_does_not_open_when_it_has_grown_past_
     world.vault.shut_down().await;
     let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
     let refused = world.store.open_vault(id, parts).await.err();
-    assert!(matches!(refused, Some(StoreError::Damaged(_))));
+    assert!(matches!(refused, Some(error) if error.is_fork()));
 }
 
 /// A way to the gatekeeper on which nothing but labels comes through.
