@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use obhut_format::VaultId;
 use obhut_format::release::EnrolVault;
 use obhut_sql::Engine;
-use obhut_store::{Clock, Lease, Store, Tiles, Vault, VaultParts, VaultRow};
+use obhut_store::{Clock, Lease, Store, StoreError, Tiles, Vault, VaultParts, VaultRow};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::ServerError;
@@ -21,6 +21,7 @@ use crate::data::Data;
 use crate::gatekeeper::Gatekeeper;
 use crate::http::Throttle;
 use crate::keys::LogKeys;
+use crate::logging::chain;
 use crate::objects::{Objects, Staged};
 use crate::randomness::random_bytes;
 use crate::witnesses::open_witnesses;
@@ -35,8 +36,9 @@ struct Shared {
     engine: Engine,
     folder: PathBuf,
     gatekeeper: Gatekeeper,
+    held: RwLock<BTreeMap<VaultId, Held>>,
     objects: Objects,
-    opening: Mutex<()>,
+    opening: tokio::sync::Mutex<()>,
     request_places: Semaphore,
     staged: Staged,
     stopping: CancellationToken,
@@ -44,6 +46,15 @@ struct Shared {
     tiles: Tiles,
     upload_places: Semaphore,
     vaults: RwLock<BTreeMap<VaultId, Arc<Tenant>>>,
+}
+
+/// Why a vault is not served.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The chain of errors, for an operator.
+    pub reason: String,
+    /// Whether others know another history of its logs than the database holds.
+    pub is_fork: bool,
 }
 
 /// One vault on this server.
@@ -54,9 +65,34 @@ pub struct Tenant {
     pub row: VaultRow,
     /// Holds back floods of requests from callers nobody knows yet.
     pub throttle: Throttle,
+    /// Who has not answered yet since the vault was restored.
+    waits_for: Mutex<Option<&'static str>>,
 }
 
 impl Tenant {
+    /// Said once for each that is waited for.
+    pub(crate) fn wait_for(&self, who: &'static str) {
+        let mut waits_for = self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if waits_for.replace(who) != Some(who) {
+            let (vault, error) = (self.row.vault, StoreError::Uncompared(who));
+            tracing::warn!(%vault, %error, "nothing is signed yet");
+        }
+    }
+
+    /// Who has not answered yet since the vault was restored.
+    pub fn waits_for(&self) -> Option<&'static str> {
+        if self.vault.is_leading() {
+            return None;
+        }
+        *self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes the vault's logs from now on. The gatekeeper knows the vault by then, also when it was added beside a
     /// running server.
     pub(crate) async fn lead(
@@ -92,8 +128,9 @@ impl App {
             engine: data.db.engine(),
             folder: data.folder.clone(),
             gatekeeper: data.gatekeeper.clone(),
+            held: RwLock::default(),
             objects,
-            opening: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
             request_places: Semaphore::new(limits.concurrent_requests),
             staged: Staged::default(),
             stopping: CancellationToken::new(),
@@ -109,35 +146,91 @@ impl App {
     pub(crate) async fn open_new_vaults(&self) -> Result<(), ServerError> {
         let _alone = self.0.opening.lock().await;
         for row in self.store().vaults().await? {
-            if self.find_tenant(row.vault).is_some() {
+            if self.find_tenant(row.vault).is_some() || self.find_held(row.vault).is_some() {
                 continue;
             }
-            let keys = match LogKeys::load(self.folder(), row.vault) {
-                Err(ServerError::File { path, .. }) if self.engine() == Engine::Postgres => {
-                    let vault = row.vault;
-                    tracing::warn!(
-                        %vault,
-                        error = %path.display(),
-                        "the keys of a vault are missing here: it is not served, and this server cannot lead"
-                    );
-                    self.cluster().note_missing_keys();
-                    continue;
-                }
-                keys => keys?,
-            };
-            let parts = VaultParts {
-                records: keys.records,
-                access: keys.access,
-                notary: self.gatekeeper().notary(),
-                witnesses: open_witnesses(&self.config().witnesses)?,
-                tiles: self.tiles().clone(),
-                clock: Clock::new(now_us),
-                rng: Box::new(ChaCha20Rng::from_seed(random_bytes()?)),
-            };
-            let vault = self.store().follow_vault(row.vault, parts).await?;
-            self.add(row, vault);
+            match self.open_vault(&row).await {
+                Ok(Some(vault)) => self.add(row, vault),
+                Ok(None) => {}
+                Err(error) if error.is_about_one_vault() => self.hold(row.vault, &error),
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    /// Opens a vault for reading; none where its keys are elsewhere.
+    async fn open_vault(&self, row: &VaultRow) -> Result<Option<Vault>, ServerError> {
+        let keys = match LogKeys::load(self.folder(), row.vault) {
+            Err(ServerError::File { path, .. }) if self.engine() == Engine::Postgres => {
+                let vault = row.vault;
+                tracing::warn!(
+                    %vault,
+                    error = %path.display(),
+                    "the keys of a vault are missing here: it is not served, and this server cannot lead"
+                );
+                self.cluster().note_missing_keys();
+                return Ok(None);
+            }
+            keys => keys?,
+        };
+        let parts = VaultParts {
+            records: keys.records,
+            access: keys.access,
+            notary: self.gatekeeper().notary(),
+            witnesses: open_witnesses(&self.config().witnesses)?,
+            tiles: self.tiles().clone(),
+            clock: Clock::new(now_us),
+            rng: Box::new(ChaCha20Rng::from_seed(random_bytes()?)),
+        };
+        Ok(Some(self.store().follow_vault(row.vault, parts).await?))
+    }
+
+    /// Serves this vault no more, for a reason that waiting does not mend; the others go on.
+    pub(crate) fn hold(&self, vault: VaultId, error: &ServerError) {
+        let held = Held {
+            reason: chain(error),
+            is_fork: error.is_fork(),
+        };
+        tracing::error!(%vault, error = held.reason, "a vault is not served");
+        let mut vaults = self
+            .0
+            .vaults
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        vaults.remove(&vault);
+        drop(vaults);
+        let mut all = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(vault, held);
+    }
+
+    /// Why a vault is not served; none where it is, or is not known.
+    pub fn find_held(&self, vault: VaultId) -> Option<Held> {
+        let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.get(&vault).cloned()
+    }
+
+    /// Vaults that are not served.
+    pub fn held(&self) -> Vec<(VaultId, Held)> {
+        let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.iter()
+            .map(|(vault, held)| (*vault, held.clone()))
+            .collect()
+    }
+
+    /// With nothing left to serve the server ends, and says why.
+    pub(crate) fn refuse_to_serve_nothing(&self) -> Result<(), ServerError> {
+        let held = self.held();
+        if held.is_empty() || !self.tenants().is_empty() {
+            return Ok(());
+        }
+        let reasons = held
+            .iter()
+            .map(|(vault, held)| format!("\n  {vault}: {}", held.reason));
+        Err(ServerError::NothingServed {
+            reasons: reasons.collect(),
+            is_fork: held.iter().any(|(_, held)| held.is_fork),
+        })
     }
 
     fn add(&self, row: VaultRow, vault: Vault) {
@@ -146,6 +239,7 @@ impl App {
             vault,
             row,
             throttle: Throttle::new(self.config().limits.anonymous_per_minute),
+            waits_for: Mutex::default(),
         });
         let mut vaults = self
             .0

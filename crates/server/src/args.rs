@@ -45,6 +45,18 @@ pub enum Command {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Cut a backup of the database and an inventory of the capsules into a new folder, without any key. The server may be
+    /// running.
+    Backup(BackupArgs),
+    /// Prove a backup from its own files: hashes, both logs, signatures, registered capsules. Needs no server.
+    Verify(VerifyArgs),
+    /// Restore a backup into an empty database, SQLite or PostgreSQL. The server must be stopped.
+    Restore(RestoreArgs),
+    /// Move all vaults from SQLite and a folder to the database and object store of another configuration. The server must
+    /// be stopped; the old side stays as it is.
+    MigrateTo(MigrateArgs),
+    /// Copy the keys of this server to a folder of their own.
+    BackupKeys(BackupKeysArgs),
     /// Try out what the configured S3 store really does; the server's next start goes by it.
     S3Probe(S3ProbeArgs),
     /// Print the description of the HTTP interface (OpenAPI 3.1).
@@ -105,6 +117,91 @@ pub struct ServeArgs {
     /// Where to listen, instead of the configured address; port 0 takes a free one.
     #[arg(long)]
     pub listen: Option<SocketAddr>,
+}
+
+/// `backup`.
+#[derive(clap::Args)]
+pub struct BackupArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A new or empty folder, or one in which this command was broken off.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Copy the capsules as well, not only their inventory.
+    #[arg(long)]
+    pub objects: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verify`.
+#[derive(clap::Args)]
+pub struct VerifyArgs {
+    /// The folder of the backup.
+    #[arg(long, value_name = "DIR")]
+    pub backup: PathBuf,
+    /// A data folder: every registered capsule must be in its object store.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Read every byte of the capsules, in that store or in the backup.
+    #[arg(long)]
+    pub read_objects: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `restore`.
+#[derive(clap::Args)]
+pub struct RestoreArgs {
+    /// The data folder; one without obhut.toml gets that of --config or of the backup.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The folder of the backup.
+    #[arg(long, value_name = "DIR")]
+    pub backup: PathBuf,
+    /// Configuration for the data folder, where it has none: it names the empty database.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder that `backup-keys` made, where the data folder lacks its keys.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `migrate-to`.
+#[derive(clap::Args)]
+pub struct MigrateArgs {
+    /// The obhut.toml of the new data folder; it names the empty database and the object store.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// The data folder that is moved.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Prove the old side, try the new one, show counts and sizes, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// At the end read every byte of the capsules back from the new store.
+    #[arg(long)]
+    pub read_objects: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `backup-keys`.
+#[derive(clap::Args)]
+pub struct BackupKeysArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A folder outside the data folder, best on a medium of its own.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
 }
 
 /// `s3-probe`.

@@ -285,7 +285,7 @@ impl Config {
         }
         self.cluster.check()?;
         if let GatePlace::InProcess { keys } = self.gate.place()?
-            && absolute(data, &keys)?.starts_with(absolute(data, Path::new("."))?)
+            && clean_path(data, &keys)?.starts_with(clean_path(data, Path::new("."))?)
         {
             return Err(ServerError::Config(
                 "gate.keys lies inside the data folder: a backup of the data would hold the \
@@ -389,7 +389,7 @@ pub fn check_listen(listen: SocketAddr, tls: Option<&TlsConfig>) -> Result<(), S
 }
 
 /// The path with the data folder before it, cleared of `.` and `..`, without asking the disk.
-fn absolute(data: &Path, path: &Path) -> Result<PathBuf, ServerError> {
+pub(crate) fn clean_path(data: &Path, path: &Path) -> Result<PathBuf, ServerError> {
     let joined = std::path::absolute(data.join(path)).map_err(|e| ServerError::file(path, e))?;
     let mut clean = PathBuf::new();
     for part in joined.components() {

@@ -8,6 +8,7 @@ use obhut_sql::Db;
 use obhut_store::Store;
 use rustix::fs::FlockOperation;
 
+use crate::backup::refuse_unfinished;
 use crate::clock::now_us;
 use crate::config::Config;
 use crate::gatekeeper::Gatekeeper;
@@ -42,6 +43,7 @@ impl Data {
     /// Opens a folder with this configuration.
     pub async fn open_with(folder: &Path, config: Config) -> Result<Self, ServerError> {
         let folder = std::path::absolute(folder).map_err(|e| ServerError::file(folder, e))?;
+        refuse_unfinished(&folder)?;
         let lock = lock(&folder)?;
         make_folder(&folder.join(&config.tiles))?;
         make_folder(&folder.join(keys::KEYS_FOLDER))?;
@@ -69,7 +71,13 @@ impl Data {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, ServerError> {
+/// Makes a data folder where there is none.
+pub(crate) fn make_data_folder(folder: &Path) -> Result<(), ServerError> {
+    make_folder(folder)
+}
+
+/// Takes a data folder for this process alone.
+pub(crate) fn lock(folder: &Path) -> Result<File, ServerError> {
     let path = folder.join(LOCK);
     let mut options = File::options();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -53,6 +53,16 @@ impl DatabaseConfig {
                 format!("the variable {DATABASE_VARIABLE}"),
             ));
         }
+        self.find_written(data)
+    }
+
+    /// Where the tables lie as the configuration alone says it: with two data folders the environment cannot be meant for
+    /// both.
+    pub(crate) fn find_configured(&self, data: &Path) -> Result<Target, ServerError> {
+        Ok(self.find_written(data)?.0)
+    }
+
+    fn find_written(&self, data: &Path) -> Result<(Target, String), ServerError> {
         match (&self.url, &self.url_file) {
             (Some(_), Some(_)) => Err(ServerError::Config(
                 "database.url and database.url_file are both set; keep one".to_owned(),
@@ -71,7 +81,15 @@ impl DatabaseConfig {
 
     /// Opens the database; a SQLite file and its folder are made where they are missing.
     pub async fn open(&self, data: &Path) -> Result<Db, ServerError> {
-        let (target, _) = self.find(data)?;
+        self.open_target(self.find(data)?.0).await
+    }
+
+    /// As [`DatabaseConfig::open`], without asking the environment.
+    pub(crate) async fn open_configured(&self, data: &Path) -> Result<Db, ServerError> {
+        self.open_target(self.find_configured(data)?).await
+    }
+
+    async fn open_target(&self, target: Target) -> Result<Db, ServerError> {
         if !target.is_server()
             && let Some(folder) = Path::new(target.expose()).parent()
         {

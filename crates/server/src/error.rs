@@ -12,6 +12,9 @@ pub enum ServerError {
     /// `init` on a folder that has a vault already.
     #[error("{} holds a vault already; `obhut-server vault add` makes a further one in it", .0.display())]
     AlreadyInitialised(PathBuf),
+    /// A backup could not be made, proved or restored.
+    #[error("the backup")]
+    Backup(#[from] crate::backup::BackupError),
     /// The configuration is wrong.
     #[error("the configuration is not usable: {0}")]
     Config(String),
@@ -51,6 +54,26 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// The vaults of this folder live elsewhere now.
+    #[error(
+        "the vaults of this data folder were moved to {to}. Going back is right only while nothing was served there: then \
+         remove {mark}",
+        to = to.display(), mark = mark.display()
+    )]
+    Moved {
+        /// The mark.
+        mark: PathBuf,
+        /// The new data folder.
+        to: PathBuf,
+    },
+    /// No vault can be served.
+    #[error("no vault can be served{reasons}")]
+    NothingServed {
+        /// A line for each vault.
+        reasons: String,
+        /// Whether the database of one is older than what others have seen, or another one.
+        is_fork: bool,
+    },
     /// `serve` on a folder without a vault.
     #[error("{path} is not initialised; run `obhut-server init --data {path} --name NAME`", path = .0.display())]
     NotInitialised(PathBuf),
@@ -72,14 +95,49 @@ pub enum ServerError {
     /// A key file does not hold a key.
     #[error("{} does not hold a key; restore it from the backup of the keys folder", .0.display())]
     SpoiltKey(PathBuf),
+    /// Something that was being brought into this folder is not complete.
+    #[error("{data} is not complete: run `{command}` again", data = data.display())]
+    Unfinished {
+        /// The data folder.
+        data: PathBuf,
+        /// What was broken off.
+        command: String,
+    },
     /// The database or a log failed.
     #[error("the vault's data cannot be used")]
     Store(#[from] obhut_store::StoreError),
 }
 
+const AFTER_A_FORK: &str = "nothing was signed, and nothing will be on this database. Restore a newer backup, or bring the database back to its \
+     last moment (PostgreSQL: point-in-time recovery); docs/operators/backup.md, \"After a loss\"";
+
 impl ServerError {
+    /// Whether the database is older than what others have seen of a log, or another one.
+    pub fn is_fork(&self) -> bool {
+        match self {
+            Self::NothingServed { is_fork, .. } => *is_fork,
+            Self::Store(error) => error.is_fork(),
+            _ => false,
+        }
+    }
+
+    /// Whether it keeps one vault from being served and says nothing of the others.
+    pub(crate) fn is_about_one_vault(&self) -> bool {
+        use obhut_store::StoreError;
+        match self {
+            Self::Store(StoreError::Damaged(_) | StoreError::Log(_))
+            | Self::File { .. }
+            | Self::Gate(_)
+            | Self::SpoiltKey(_) => true,
+            other => other.is_fork(),
+        }
+    }
+
     /// What an operator does next, where the text itself does not say it.
     pub fn next_step(&self) -> Option<&'static str> {
+        if self.is_fork() {
+            return Some(AFTER_A_FORK);
+        }
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(next) = error

@@ -2,6 +2,7 @@
 
 mod app;
 pub mod args;
+pub mod backup;
 mod clock;
 mod cluster;
 pub mod command;
@@ -15,13 +16,14 @@ mod http;
 mod keys;
 mod logging;
 pub mod objects;
+mod progress;
 mod randomness;
 mod routes;
 mod running;
 pub mod tls;
 mod witnesses;
 
-pub use app::{App, Tenant};
+pub use app::{App, Held, Tenant};
 pub use cluster::ClusterConfig;
 pub use config::Config;
 pub use data::Data;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ServerError;
 use crate::app::App;
 use crate::clock::now_us;
-use crate::cluster::{campaign, stand};
+use crate::cluster::{campaign, lead_one, stand};
 use crate::data::Data;
 use crate::objects::Objects;
 use crate::routes::router;
@@ -88,6 +88,7 @@ impl Running {
     /// Ends when the server cannot go on as it is; an error is one that starting again would not mend.
     pub async fn ended(&mut self) -> Result<Ended, ServerError> {
         loop {
+            self.hold_halted().await?;
             let tenants = self.app.tenants();
             if let Some(stopped) = tenants.iter().find(|tenant| !tenant.vault.is_running()) {
                 return Ok(Ended::VaultStopped(stopped.row.vault));
@@ -99,6 +100,19 @@ impl Running {
                 Ok(Err(_)) => return Ok(Ended::LeadLost),
             }
         }
+    }
+
+    /// Vaults whose logs others know otherwise are not served any more; the others go on.
+    async fn hold_halted(&self) -> Result<(), ServerError> {
+        for tenant in self.app.tenants() {
+            let Some(error) = tenant.vault.halted() else {
+                continue;
+            };
+            let error = error.to_fork().into();
+            self.app.hold(tenant.row.vault, &error);
+            tenant.vault.shut_down().await;
+        }
+        self.app.refuse_to_serve_nothing()
     }
 
     /// Stops: requests get `grace` to finish, then queued log work is committed, published and the databases closed.
@@ -156,6 +170,7 @@ pub async fn open_app(data: &Data) -> Result<App, ServerError> {
         app.gatekeeper().start().await?;
     }
     app.open_new_vaults().await?;
+    app.refuse_to_serve_nothing()?;
     campaign(&app).await?;
     Ok(app)
 }
@@ -175,9 +190,8 @@ async fn serve_new_vaults(app: &App) -> Result<(), ServerError> {
     let lease = app.cluster().lease().filter(Lease::is_valid);
     let Some(lease) = lease else { return Ok(()) };
     for tenant in app.tenants() {
-        if tenant.vault.is_following() {
-            tenant.lead(app.gatekeeper(), lease.clone()).await?;
-            tracing::info!(vault = %tenant.row.vault, "a vault was added");
+        if tenant.vault.is_following() && lead_one(app, &tenant, lease.clone()).await? {
+            tracing::info!(vault = %tenant.row.vault, "a vault is led that was not before");
         }
     }
     Ok(())
@@ -186,8 +200,12 @@ async fn serve_new_vaults(app: &App) -> Result<(), ServerError> {
 async fn read_on(app: App) {
     while pause(&app, READ_ON_EVERY).await {
         for tenant in app.tenants() {
-            if let Err(error) = tenant.vault.refresh().await {
-                tracing::warn!(vault = %tenant.row.vault, %error, "a vault could not be followed");
+            match tenant.vault.refresh().await {
+                Err(error) if error.is_fork() => app.hold(tenant.row.vault, &error.into()),
+                Err(error) => {
+                    tracing::warn!(vault = %tenant.row.vault, %error, "a vault could not be followed");
+                }
+                Ok(()) => {}
             }
         }
     }

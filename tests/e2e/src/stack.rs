@@ -312,6 +312,18 @@ impl Stack {
         run(&mut self.serve_command("127.0.0.1:0"))
     }
 
+    /// From the next start on the server serves this data folder, with its database where that folder's configuration says.
+    pub fn use_data(&mut self, data: &Path) {
+        self.kill();
+        data.clone_into(&mut self.data);
+    }
+
+    /// Starts the server again where profiles expect it.
+    pub fn serve_again(&mut self) {
+        let url = self.url.clone();
+        self.serve(url.trim_start_matches("http://").trim_end_matches('/'));
+    }
+
     /// From the next start on the server runs as this user, from a copy that everybody may execute.
     pub fn run_server_as(&mut self, uid: u32) {
         use std::os::unix::fs::PermissionsExt as _;
@@ -391,9 +403,17 @@ impl Stack {
 
     /// Runs `obhut-server` with these arguments.
     pub fn bare_server(&self, args: &[&str]) -> Run {
+        run(&mut self.server_process(args))
+    }
+
+    /// `obhut-server` with these arguments, not yet started.
+    pub fn server_process(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("obhut-server"));
-        command.args(args).envs(self.variables());
-        run(&mut command)
+        command
+            .args(args)
+            .envs(self.variables())
+            .stdin(Stdio::null());
+        command
     }
 
     /// Runs an `obhut` command of a profile to its end.

@@ -269,3 +269,38 @@ fn nothing_acknowledged_is_lost_in_kills_of_all_three() {
     let _ = reading.ok();
     assert!(!filed.is_empty(), "seed {seed}");
 }
+
+#[test]
+fn f12_a_restored_vault_signs_nothing_before_gatekeeper_and_witness_have_answered() {
+    let mut separated = Separated::open(1);
+    let bytes = random_bytes(1, 5_000);
+    let document = separated.agency.put("letter.pdf", &bytes);
+    let _ = separated.stack().quiet_access_entries();
+    let backup = separated.stack().folder().join("backup");
+    let backup = backup.to_str().unwrap();
+    let _ = separated.stack().server(&["backup", "--to", backup]).ok();
+    assert_eq!(separated.agency.stack.stop().code, 0);
+    std::fs::remove_dir_all(separated.stack().data().join("db")).unwrap();
+    let said = separated
+        .stack()
+        .server(&["restore", "--backup", backup])
+        .ok();
+    assert!(said.contains("signs nothing before"), "{said}");
+    separated.gatekeeper.kill();
+    separated.witness.kill();
+    separated.agency.stack.serve_again();
+    assert!(separated.ready().contains("restored-uncompared"));
+    separated.gatekeeper.restart();
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(separated.ready().contains("restored-uncompared"));
+    separated.witness.restart();
+    let stack = separated.stack();
+    let target = stack.folder().join("opened");
+    let _ = Separated::eventually(|| {
+        let _ = std::fs::remove_file(&target);
+        stack.get("cw1", &document, &target)
+    });
+    assert_eq!(std::fs::read(&target).unwrap(), bytes);
+    assert!(separated.ready().starts_with("ready"));
+    let _ = stack.verify_logs().ok();
+}

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use obhut_sql::Engine;
-use obhut_store::Leadership;
+use obhut_store::{Leadership, Lease, StoreError};
 
 use crate::ServerError;
-use crate::app::App;
+use crate::app::{App, Tenant};
 use crate::clock::now_us;
 
 /// How often a follower tries to lead and asks who does.
@@ -48,9 +48,8 @@ pub(crate) async fn stand(app: &App) -> Result<(), ServerError> {
     }
 }
 
-fn is_passing(error: &obhut_store::StoreError) -> bool {
+fn is_passing(error: &StoreError) -> bool {
     use obhut_sql::SqlError;
-    use obhut_store::StoreError;
     matches!(
         error,
         StoreError::Sql(SqlError::Unavailable(_) | SqlError::Conflict(_) | SqlError::ReadOnly(_))
@@ -88,7 +87,29 @@ async fn lead(app: &App, leadership: &Leadership) -> Result<(), ServerError> {
     // Vaults that were added meanwhile are led like the others.
     app.open_new_vaults().await?;
     for tenant in app.tenants() {
-        tenant.lead(app.gatekeeper(), leadership.lease()).await?;
+        lead_one(app, &tenant, leadership.lease()).await?;
     }
-    Ok(())
+    app.refuse_to_serve_nothing()
+}
+
+/// Leads a vault. One that cannot be led does not keep the others from it: it is not served any more, or, when it was
+/// restored and somebody has still to answer, waits. False where it is not led.
+pub(crate) async fn lead_one(
+    app: &App,
+    tenant: &Tenant,
+    lease: Lease,
+) -> Result<bool, ServerError> {
+    match tenant.lead(app.gatekeeper(), lease).await {
+        Ok(()) => Ok(true),
+        Err(ServerError::Store(StoreError::Uncompared(who))) => {
+            tenant.wait_for(who);
+            Ok(false)
+        }
+        Err(error) if error.is_about_one_vault() => {
+            tenant.vault.shut_down().await;
+            app.hold(tenant.row.vault, &error);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::ServerError;
 
-pub(crate) use election::{campaign, stand};
+pub(crate) use election::{campaign, lead_one, stand};
 pub(crate) use forward::{REQUEST_ID_FORM, hand_on};
 
 /// How servers of one database find each other.

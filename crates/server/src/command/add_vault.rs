@@ -10,6 +10,7 @@ use obhut_format::release::EnrolVault;
 use obhut_store::{NewVault, Store};
 
 use crate::ServerError;
+use crate::backup::refuse_unfinished;
 use crate::clock::now_us;
 use crate::config::{Config, GatePlace};
 use crate::data::Data;
@@ -23,6 +24,7 @@ pub async fn add_vault(
     origin: Option<String>,
 ) -> Result<String, ServerError> {
     check_texts(name, origin.as_deref())?;
+    refuse_unfinished(data)?;
     let config = Config::load(data)?;
     let db = config.database.open(data).await?;
     let store = Store::open(db.clone()).await?;

@@ -129,6 +129,9 @@ async fn tenant(parts: &mut Parts, app: &App) -> Result<Arc<Tenant>, Problem> {
     }
     let vault = parameter(parts, app, "vault").await;
     let vault = vault.and_then(|text| text.parse::<VaultId>().ok());
+    if vault.is_some_and(|vault| app.find_held(vault).is_some()) {
+        return Err(Problem::reason(Kind::Unavailable, "vault-held"));
+    }
     let tenant = vault.and_then(|vault| app.find_tenant(vault));
     let tenant = tenant.ok_or(Kind::NotFound)?;
     tenant.vault.refresh().await?;

@@ -67,6 +67,10 @@ impl From<StoreError> for Problem {
             StoreError::DiskFull | StoreError::Sql(SqlError::DiskFull(_)) => {
                 Kind::StorageFull.into()
             }
+            StoreError::Behind { .. } | StoreError::Forked { .. } => {
+                Self::reason(Kind::Unavailable, "vault-held")
+            }
+            StoreError::Uncompared(_) => Self::reason(Kind::Unavailable, "restored-uncompared"),
             StoreError::Unauthenticated => Kind::Unauthenticated.into(),
             other => Self::detail(Kind::Internal, chain(&other)),
         }

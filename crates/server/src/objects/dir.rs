@@ -387,7 +387,7 @@ pub(super) fn create(path: &Path) -> Result<File, ObjectError> {
     options.open(path).map_err(full)
 }
 
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -23,6 +23,7 @@ use obhut_format::id::base32;
 use obhut_format::{Hash, ObjectId, VaultId};
 
 pub use content::ContentHasher;
+pub(crate) use dir::make_folder;
 pub use dir::{Dir, DirReader, DirUpload};
 pub use part::{HeldPart, PartUpload};
 pub use s3::{
@@ -110,6 +111,17 @@ impl Objects {
         let ways = found.unwrap_or_default().overruled_by(settings);
         ways.announce(found.is_some());
         S3::new(settings, &credentials, ways, data).map(Self::S3)
+    }
+
+    /// As [`Objects::open`], beside a server that may be running on the same store.
+    pub(crate) fn open_beside(config: &ObjectsConfig, data: &Path) -> Result<Self, ServerError> {
+        if config.s3.is_some() {
+            return Self::open(config, data);
+        }
+        let folder = data.join(&config.folder);
+        let name = format!("beside-{}", std::process::id());
+        Self::open_shared_dir(&folder, &name)
+            .map_err(|error| ServerError::file(&folder, std::io::Error::other(error)))
     }
 
     /// Starts storing an object of so many bytes; nothing is visible before [`Upload::finish`].
