@@ -65,10 +65,14 @@ fn refuses_a_certificate_that_is_expired_or_of_another_authority_or_name() {
     let stack = Stack::start_with_tls(&authority);
     let wrong = stack.write("other-ca.pem", other.pem().as_bytes());
     let code = stack.code_file();
+    let root = stack.folder().join("root-of-a-wrong-founding.txt");
+    let root = root.to_str().unwrap();
     let found = [
         "found",
         &stack.url,
         &code,
+        "--root-file",
+        root,
         "--agency",
         "A",
         "--registrar",
@@ -278,13 +282,16 @@ fn listens_beyond_this_machine_with_tls_only() {
         .replace("\n[tls]", "\n# [tls]")
         .replace("\ncertificate = ", "\n# ");
     let without = without.replace("\nkey = ", "\n# ");
-    std::fs::write(&path, without).unwrap();
-    let refused = stack.server(&["serve", "--listen", "0.0.0.0:0"]);
-    let stderr = refused.fails_with(1);
-    assert!(
-        stderr.contains("is not a loopback address") && stderr.contains("[tls]"),
-        "{stderr}"
-    );
+    let open = without.replace("listen = \"127.0.0.1:", "listen = \"0.0.0.0:");
+    for (config, command) in [
+        (open, &["config", "check"][..]),
+        (without, &["serve", "--listen", "0.0.0.0:0"]),
+    ] {
+        std::fs::write(&path, config).unwrap();
+        let stderr = stack.server(command).fails_with(1);
+        let explained = stderr.contains("is not a loopback address") && stderr.contains("[tls]");
+        assert!(explained, "{stderr}");
+    }
 }
 
 #[test]
