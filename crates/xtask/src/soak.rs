@@ -19,6 +19,12 @@ pub(crate) struct Arguments {
     /// The first seed; each round derives the next. Drawn from the time unless given.
     #[arg(long)]
     seed: Option<u64>,
+    /// How often client, server and gatekeeper are killed on the full stack, once, before the rounds; 0 leaves it out.
+    #[arg(long, default_value_t = 10_000)]
+    kills: u64,
+    /// How long each round keeps constant load on the full stack, in minutes.
+    #[arg(long, default_value_t = 20)]
+    load_minutes: u64,
 }
 
 /// What the tests read their seed from.
@@ -29,6 +35,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let server = Server::start()?;
     let store = Store::start()?;
     let mut seed = arguments.seed.unwrap_or_else(seed_from_time);
+    if arguments.kills > 0 {
+        println!("{} kills, seed {seed}", arguments.kills);
+        let mut kills = test_runner();
+        kills
+            .args(["-p", "obhut-e2e", "-E", "test(on_the_full_stack::kills_)"])
+            .env("OBHUT_KILLS", arguments.kills.to_string())
+            .env(VARIABLE, seed.to_string())
+            .env(postgres::VARIABLE, server.url())
+            .env(seaweed::VARIABLE, store.url());
+        must(&mut kills)?;
+    }
     let started = Instant::now();
     let mut rounds = 0;
     while started.elapsed() < Duration::from_secs(arguments.minutes * 60) || rounds == 0 {
@@ -42,6 +59,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "test(/(^|::)soak_/)",
             ])
             .env(VARIABLE, seed.to_string())
+            .env("OBHUT_SIMULATION_SEED", seed.to_string())
+            .env(
+                "OBHUT_SIMULATION_MINUTES",
+                arguments.load_minutes.to_string(),
+            )
             .env(postgres::VARIABLE, server.url())
             .env(seaweed::VARIABLE, store.url());
         must(&mut tests)

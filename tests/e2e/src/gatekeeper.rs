@@ -77,6 +77,11 @@ impl Gatekeeper {
         self.url = url;
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     /// Kills it without warning.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -159,6 +164,11 @@ impl Witness {
         let (process, url) = spawn(&["witness", "serve"], &self.data(), listen, &log);
         self.process = Some(process);
         self.url = url;
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     /// Kills it without warning.

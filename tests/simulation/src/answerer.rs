@@ -40,7 +40,7 @@ impl Answerer {
         &self.address
     }
 
-    /// How many requests it has answered.
+    /// How many requests it was asked.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)
     }
@@ -61,8 +61,8 @@ fn answer_all(connection: TcpStream, status: &str, after: Duration, asked: &Atom
         if body.is_err() {
             return;
         }
-        std::thread::sleep(after);
         asked.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(after);
         let code = status.split(' ').next_back().unwrap_or_default();
         let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>");
         let answer = format!(

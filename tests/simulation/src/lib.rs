@@ -10,11 +10,15 @@
 )]
 
 mod answerer;
+mod operation;
 mod proxy;
+mod sampling;
 mod world;
 
 pub use answerer::Answerer;
+pub use operation::{Operation, generate, play, shrink};
 pub use proxy::{Direction, Fault, FaultProxy};
+pub use sampling::{Sample, growth};
 pub use world::{Job, Make, World};
 
 /// The variable with the seed of a run to be repeated.

@@ -121,6 +121,11 @@ impl FaultProxy {
         self.address.to_string()
     }
 
+    /// Where it hands on to, `host:port`.
+    pub fn upstream(&self) -> String {
+        self.setting.borrow().upstream.to_string()
+    }
+
     /// From now on this goes wrong in this direction, for connections that stand and for new ones.
     pub fn set(&self, direction: Direction, fault: Fault) {
         self.setting.send_modify(|setting| {

@@ -125,9 +125,19 @@ impl World {
         &self.proxies[&border]
     }
 
+    /// Where the proxy at a border hands on to, `host:port`.
+    pub fn upstream(&self, border: Border) -> String {
+        self.at(border).upstream()
+    }
+
     /// The PostgreSQL of [`Make::own_postgres`].
     pub fn postgres(&self) -> &Server {
         self.postgres.as_ref().unwrap()
+    }
+
+    /// Remembers a document of the agency's case that was acknowledged.
+    pub fn keep(&mut self, document: &str, content: Vec<u8>) {
+        self.kept.insert(document.to_owned(), content);
     }
 
     fn meet_the_citizen(&mut self) {

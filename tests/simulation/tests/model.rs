@@ -1,0 +1,46 @@
+//! Random operations beside a model. `OBHUT_SIMULATION_SEED` repeats a run, `OBHUT_SIMULATION_STEPS` changes its length.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+use obhut_simulation::{Operation, generate, play, seed, shrink};
+
+const STEPS: usize = 50;
+/// How often a list that failed is played again to make it shorter.
+const TRIES: usize = 25;
+
+fn random_operations(steps: usize) {
+    let seed = seed();
+    println!("OBHUT_SIMULATION_SEED={seed}");
+    let operations = generate(seed, steps);
+    let Some(Err(said)) = play(seed, &operations) else {
+        return;
+    };
+    println!("{said}; looking for a shorter list");
+    let least = shrink(&operations, TRIES, |some| {
+        matches!(play(seed, some), Some(Err(_)))
+    });
+    panic!("OBHUT_SIMULATION_SEED={seed}: {said}\nThis is enough: {least:#?}");
+}
+
+#[test]
+fn random_operations_do_what_the_model_says() {
+    random_operations(STEPS);
+}
+
+#[test]
+#[ignore = "minutes: for `cargo xtask soak`"]
+fn soak_random_operations_do_what_the_model_says() {
+    let steps = std::env::var("OBHUT_SIMULATION_STEPS");
+    random_operations(steps.map_or(400, |text| text.parse().unwrap()));
+}
+
+#[test]
+fn a_list_that_fails_is_shrunk_to_what_makes_it_fail() {
+    let operations = generate(3, 200);
+    let blamed = [Operation::Close, Operation::KillServer];
+    let fails = |some: &[Operation]| {
+        let close = some.iter().position(|one| *one == blamed[0]);
+        close.is_some_and(|at| some[at..].contains(&blamed[1]))
+    };
+    assert!(fails(&operations));
+    assert_eq!(shrink(&operations, 1_000, fails), blamed);
+}
