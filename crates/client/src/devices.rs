@@ -2,8 +2,10 @@
 
 use obhut_crypto::Identity;
 use obhut_format::act::ActKind;
-use obhut_format::mutation::Mutation;
-use obhut_format::statement::{DeviceRevoked, Event, PersonSigner, RevocationReason, Role, Signer};
+use obhut_format::mutation::{Mutation, MutationRecord};
+use obhut_format::statement::{
+    DeviceAdded, DeviceRevoked, Event, PersonSigner, RevocationReason, Role, Signer,
+};
 use obhut_format::{DeviceKid, PersonId, UnitId};
 use obhut_log::replay::Device;
 use zeroize::Zeroizing;
@@ -120,7 +122,9 @@ impl Vault {
         let event = Event::DeviceRevoked(event);
         let revoked = sign(self.card(), signer, &next, event, None)?;
         let old = &self.unlocked().identity;
-        let mutation = rotate(self, old, &next, &own, vec![revoked])?;
+        // Other devices of this person do not have the new keys yet: they are added again, like new ones.
+        let records = vec![revoked, state_device(self, &next)?];
+        let mutation = rotate(self, old, &next, &own, records)?;
         let draft = ActDraft::new(ActKind::ManageIdentity, Role::Citizen).about(vec![person]);
         self.submit(MutationRoute::Identity, draft, &mutation)
             .await?;
@@ -207,4 +211,16 @@ impl Vault {
         units.sort_unstable();
         units
     }
+}
+
+/// This device, stated by an identity of its person.
+pub(crate) fn state_device(
+    vault: &Vault,
+    identity: &Identity,
+) -> Result<MutationRecord, ClientError> {
+    let (person, kid) = (vault.person(), identity.kid());
+    let public = *vault.unlocked().device.public().as_bytes();
+    let event = Event::DeviceAdded(DeviceAdded { person, public });
+    let signer = Signer::Person(PersonSigner { person, kid });
+    sign(vault.card(), signer, identity, event, None)
 }

@@ -6,14 +6,14 @@ use obhut_format::act::ActKind;
 use obhut_format::invite::Invitation;
 use obhut_format::mutation::Mutation;
 use obhut_format::reading::OwnKeys;
-use obhut_format::statement::{DeviceAdded, Event, PersonSigner, Role, Signer};
+use obhut_format::statement::Role;
 use obhut_log::replay::Directory;
 use obhut_suite::Secret;
 
 use crate::ClientError;
 use crate::act::{ActDraft, ActSigner, current_shard};
 use crate::clock::now_us;
-use crate::founding_records::sign;
+use crate::devices::state_device;
 use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
 use crate::rotation::rotate;
@@ -205,14 +205,6 @@ fn check_unused(
 }
 
 fn make_records(vault: &Vault, first: &Identity, own: &OwnKeys) -> Result<Mutation, ClientError> {
-    let person = vault.person();
     let new = &vault.unlocked().identity;
-    let device = DeviceAdded {
-        person,
-        public: *vault.unlocked().device.public().as_bytes(),
-    };
-    let kid = new.kid();
-    let signer = Signer::Person(PersonSigner { person, kid });
-    let device = sign(vault.card(), signer, new, Event::DeviceAdded(device), None)?;
-    rotate(vault, first, new, own, vec![device])
+    rotate(vault, first, new, own, vec![state_device(vault, new)?])
 }

@@ -2,10 +2,10 @@
 
 use obhut_format::card::VaultCard;
 use obhut_format::mutation::Mutation;
-use obhut_format::statement::{DeviceAdded, Event, PersonSigner, Signer};
 
 use crate::ClientError;
-use crate::founding_records::{first_shard, sign};
+use crate::devices::state_device;
+use crate::founding_records::first_shard;
 use crate::join::send_own_keys;
 use crate::pending::{Pending, find_pending, forget_pending, save_pending};
 use crate::profile::{Passphrase, Profile, ProfileHome, ProfileRecord, Stage, Unlocked};
@@ -87,7 +87,7 @@ async fn add_device(vault: &Vault) -> Result<(), ClientError> {
         pending
     } else {
         let pending = Pending {
-            mutation: device_records(vault)?,
+            mutation: Mutation::of(vec![state_device(vault, &vault.unlocked().identity)?]),
             deposit: None,
         };
         save_pending(vault.profile(), key, &pending)?;
@@ -109,23 +109,4 @@ async fn add_device(vault: &Vault) -> Result<(), ClientError> {
         }
         Err(other) => Err(other),
     }
-}
-
-fn device_records(vault: &Vault) -> Result<Mutation, ClientError> {
-    let identity = &vault.unlocked().identity;
-    let person = vault.person();
-    let event = DeviceAdded {
-        person,
-        public: *vault.unlocked().device.public().as_bytes(),
-    };
-    let kid = identity.kid();
-    let signer = Signer::Person(PersonSigner { person, kid });
-    let record = sign(
-        vault.card(),
-        signer,
-        identity,
-        Event::DeviceAdded(event),
-        None,
-    )?;
-    Ok(Mutation::of(vec![record]))
 }

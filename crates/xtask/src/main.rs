@@ -7,6 +7,7 @@ mod bless;
 mod demo;
 mod fuzz;
 mod soak;
+mod stack;
 mod test;
 
 use std::process::ExitCode;

@@ -61,6 +61,14 @@ impl Store {
         self.folder.as_deref()
     }
 
+    /// Host with port, bucket, access key and secret key.
+    pub(crate) fn parts(&self) -> Option<[&str; 4]> {
+        let (account, place) = self.url.strip_prefix("http://")?.split_once('@')?;
+        let (access, secret) = account.split_once(':')?;
+        let (host, bucket) = place.split_once('/')?;
+        Some([host, bucket, access, secret])
+    }
+
     fn address(&self) -> &str {
         self.url.rsplit('@').next().unwrap_or_default()
     }

@@ -81,7 +81,9 @@ impl Report for DeviceLine {
     fn text(&self) -> String {
         let state = match &self.reason {
             Some(reason) => format!("revoked ({reason})"),
-            None if self.revoked_us.is_some() => "revoked".into(),
+            None if self.revoked_us.is_some() => {
+                "void: the keys were replaced since; add it again".into()
+            }
             None if self.this => "active, this device".into(),
             None => "active".into(),
         };

@@ -7,7 +7,7 @@ use obhut_format::statement::{
     Appointed, AppointmentEnded, BundleRotated, DeviceAdded, DeviceRevoked, PersonEnrolled,
     PersonInvited, ROTATION_PROOF_LABEL, Role,
 };
-use obhut_format::{Kid, PersonId, UnitId};
+use obhut_format::{DeviceKid, Kid, PersonId, UnitId};
 use obhut_suite::{DevicePublic, Label};
 
 use super::authority::{Author, MAX_SKEW_US, verify_hybrid};
@@ -120,12 +120,28 @@ impl Directory {
         let label = Label::new(ROTATION_PROOF_LABEL);
         let message = event.proof_message();
         verify_hybrid(&event.bundle, label, message.as_bytes(), &event.proof)?;
+        let devices = person.devices.clone();
         self.kids.insert_mut(key.kid, event.person);
         self.change_person(event.person, |person| {
             person.keys.push(key);
             person.invited_until_us = None;
         });
+        self.void_devices(&devices, time_us);
         Ok(())
+    }
+
+    /// Whoever had the replaced keys could state devices: those that the new keys do not state again are void.
+    fn void_devices(&mut self, devices: &[DeviceKid], time_us: u64) {
+        for kid in devices {
+            if let Some(device) = self
+                .device(*kid)
+                .filter(|device| device.revoked_us.is_none())
+            {
+                let mut device = device.clone();
+                device.revoked_us = Some(time_us);
+                self.devices.insert_mut(*kid, Arc::new(device));
+            }
+        }
     }
 
     pub(super) fn device_added(
@@ -138,9 +154,11 @@ impl Directory {
         }
         DevicePublic::parse(&event.public).map_err(|_| ReplayError::KeyRefused)?;
         let device = device_kid(&event.public);
-        if self.devices.contains_key(&device) {
+        let known = self.device(device);
+        if known.is_some_and(|known| !(known.person == event.person && known.is_void())) {
             return Err(ReplayError::DeviceExists);
         }
+        let is_new = known.is_none();
         let state = Device {
             device,
             person: event.person,
@@ -149,7 +167,9 @@ impl Directory {
             reason: None,
         };
         self.devices.insert_mut(device, Arc::new(state));
-        self.change_person(event.person, |person| person.devices.push(device));
+        if is_new {
+            self.change_person(event.person, |person| person.devices.push(device));
+        }
         Ok(())
     }
 
@@ -162,7 +182,9 @@ impl Directory {
         if author != Author::Person(event.person) {
             self.require_registrar(author, time_us)?;
         }
-        let found = self.find_active_device(event.device, event.person);
+        let found = self.device(event.device).filter(|device| {
+            device.person == event.person && (device.revoked_us.is_none() || device.is_void())
+        });
         let mut device = found.ok_or(ReplayError::DeviceUnknown)?.clone();
         device.revoked_us = Some(time_us);
         device.reason = Some(event.reason);

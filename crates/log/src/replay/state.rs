@@ -129,10 +129,17 @@ record! {
         2 => person: PersonId,
         /// Ed25519 public key.
         3 => public: [u8; 32],
-        /// When it was revoked, microseconds UTC.
+        /// When it was revoked, or void because its person's keys were replaced, microseconds UTC.
         4 => revoked_us: Option<u64>,
-        /// Why.
+        /// Why it was revoked; nothing while it is void only.
         5 => reason: Option<RevocationReason>,
+    }
+}
+
+impl Device {
+    /// Whether it ended with the keys that stated it, and may be stated again by the new ones.
+    pub fn is_void(&self) -> bool {
+        self.revoked_us.is_some() && self.reason.is_none()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -60,30 +60,9 @@ pub(crate) fn clock(command: &mut Command) -> Result<Took> {
     })
 }
 
-/// A server that runs beside what is measured; ends when dropped.
-pub(crate) struct Running(pub(crate) Child);
-
-impl Running {
-    /// User and system time so far.
-    pub(crate) fn cpu_s(&self) -> Result<f64> {
-        let path = format!("/proc/{}/stat", self.0.id());
-        ticks(&path, 14)
-    }
-
-    /// Peak resident memory so far.
-    pub(crate) fn peak_kib(&self) -> Result<u64> {
-        find_peak_kib(self.0.id()).ok_or_else(|| "the server has ended".to_owned())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(process) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
-            // It may have ended.
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-        }
-        let _ = self.0.wait();
-    }
+/// User and system time of a process so far.
+pub(crate) fn cpu_s(process: u32) -> Result<f64> {
+    ticks(&format!("/proc/{process}/stat"), 14)
 }
 
 fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
@@ -119,7 +98,8 @@ fn ticks(path: &str, field: usize) -> Result<f64> {
     }
 }
 
-fn find_peak_kib(process: u32) -> Option<u64> {
+/// Peak resident memory of a process so far.
+pub(crate) fn find_peak_kib(process: u32) -> Option<u64> {
     let path = format!("/proc/{process}/status");
     let text = std::fs::read_to_string(Path::new(&path)).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

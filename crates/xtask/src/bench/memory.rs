@@ -34,10 +34,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
     let (mut figures, mut peaks) = (Vec::new(), Vec::new());
     for bytes in [MIB, large] {
         // A new server each time: a peak never falls.
-        let vault = Vault::found(&programs, &plan.folder)?;
+        let vault = Vault::found(&programs, &plan.folder, plan.ground)?;
         for (what, took) in put_and_get(&vault, bytes)? {
             let peak = took.peak_kib as f64 / 1024.0;
-            let server = vault.server.peak_kib()? as f64 / 1024.0;
+            let server = vault.server_peak_kib()? as f64 / 1024.0;
             table.row([
                 (bytes / MIB).to_string(),
                 what.to_owned(),
@@ -59,7 +59,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
     Ok(bars)
 }
 
-fn put_and_get(vault: &Vault<'_>, bytes: u64) -> Result<[(&'static str, Took); 2]> {
+fn put_and_get(vault: &Vault, bytes: u64) -> Result<[(&'static str, Took); 2]> {
     let case = vault.create_case()?;
     let source = vault.folder().join("source");
     // Without blocks on the disk: what it holds does not change the memory it takes.

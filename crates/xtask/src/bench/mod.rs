@@ -21,7 +21,9 @@ mod vault;
 use std::path::PathBuf;
 
 use crate::run::Result;
+use crate::stack::services::Kind;
 use table::Bar;
+use vault::Ground;
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -34,6 +36,15 @@ pub(crate) struct Arguments {
     /// How many rounds; each round runs every contestant once.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// What vaults stand on, for `memory`, `import` and `release`.
+    #[arg(long, value_enum, default_value = "embedded")]
+    stack: Kind,
+    /// On the full stack: servers behind one address; `import` runs with one as well, to show what a second brings.
+    #[arg(long, default_value_t = 2)]
+    servers: usize,
+    /// On the full stack: files of 1 GiB that `import` measures besides.
+    #[arg(long, default_value_t = 20)]
+    large: usize,
     /// A hundredth of the bytes and files: whether everything runs, not how fast.
     #[arg(long)]
     quick: bool,
@@ -51,7 +62,8 @@ enum What {
     Seal,
     /// Memory of `obhut put` and `obhut get` and of the server.
     Memory,
-    /// Importing a folder of small files, beside cp, restic and rclone crypt.
+    /// Importing a folder of small files, beside cp, restic and rclone crypt; on the full stack beside the latter to the
+    /// same store and a bare loop of puts, and of large files besides.
     Import,
     /// Releases and gets, one after another and side by side.
     Release,
@@ -62,11 +74,14 @@ enum What {
 }
 
 /// How much to measure, and where.
+#[derive(Clone)]
 struct Plan {
     rounds: usize,
     quick: bool,
     folder: PathBuf,
     programs: Option<PathBuf>,
+    ground: Ground,
+    large: usize,
 }
 
 /// Measures, prints its tables, and says how near its limits are.
@@ -82,6 +97,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         quick: arguments.quick,
         folder: folder.unwrap_or_else(|| table::folder().join("work")),
         programs: arguments.programs.clone(),
+        ground: Ground {
+            kind: arguments.stack,
+            servers: arguments.servers,
+        },
+        large: arguments.large,
     };
     machine::describe();
     let parts: [(What, Part); 4] = [
@@ -92,7 +112,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ];
     let mut bars = Vec::new();
     for (what, part) in parts {
-        if arguments.what == What::All || arguments.what == what {
+        let bare = what == What::Seal && arguments.stack == Kind::Full;
+        if arguments.what == what || arguments.what == What::All && !bare {
             bars.extend(part(&plan)?);
         }
     }

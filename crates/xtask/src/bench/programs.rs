@@ -1,7 +1,6 @@
 //! Release builds of what is measured.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -14,12 +13,13 @@ pub(crate) fn example(package: &str, name: &str) -> Result<PathBuf> {
     Ok(folder()?.join("examples").join(name))
 }
 
-/// The client and the server.
+/// Client, server and gatekeeper in one folder, and what measures with them.
 pub(crate) struct Programs {
-    pub(crate) client: PathBuf,
-    pub(crate) server: PathBuf,
+    pub(crate) folder: PathBuf,
     /// [`example`] `release_speed` of the client.
     pub(crate) release_speed: PathBuf,
+    /// [`example`] `s3_put` of the server.
+    pub(crate) s3_put: PathBuf,
 }
 
 impl Programs {
@@ -28,26 +28,20 @@ impl Programs {
         let folder = if let Some(given) = given {
             given.to_owned()
         } else {
-            let packages = ["--package", "obhut-cli", "--package", "obhut-server"];
+            let packages = ["obhut-cli", "obhut-server", "obhut-gate"];
+            let packages = packages.iter().flat_map(|name| ["--package", name]);
             let mut build = cargo();
-            must(
-                build
-                    .args(["build", "--quiet", "--release", "--bins"])
-                    .args(packages),
-            )?;
+            build.args(["build", "--quiet", "--release", "--bins"]);
+            must(build.args(packages))?;
             example("obhut-client", "release_speed")?;
+            example("obhut-server", "s3_put")?;
             folder()?
         };
         Ok(Self {
-            client: folder.join("obhut"),
-            server: folder.join("obhut-server"),
             release_speed: folder.join("examples/release_speed"),
+            s3_put: folder.join("examples/s3_put"),
+            folder,
         })
-    }
-
-    /// The client's command line, not yet started.
-    pub(crate) fn client(&self) -> Command {
-        Command::new(&self.client)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::Plan;
-use super::import::corpus::Corpus;
+use super::import::corpus::{Corpus, FILE_BYTES};
 use super::programs::Programs;
 use super::table::{Bar, Table, number, save};
 use super::vault::{CLASS, Vault};
@@ -17,8 +17,8 @@ const DOCUMENTS: usize = 100;
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
     let programs = Programs::find(plan.programs.as_deref())?;
-    let vault = Vault::found(&programs, &plan.folder)?;
-    let corpus = Corpus::write(&vault.folder().join("corpus"), DOCUMENTS)?;
+    let vault = Vault::found(&programs, &plan.folder, plan.ground)?;
+    let corpus = Corpus::write(&vault.folder().join("corpus"), DOCUMENTS, FILE_BYTES)?;
     let mut import = vault.client("caseworker", &["import", "--class", CLASS]);
     output(import.arg(&corpus.folder))?;
     let mut table = Table::new(
@@ -35,20 +35,20 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Bar>> {
     let mut figures = Vec::new();
     for ways in [1, 16] {
         let count: usize = if plan.quick { 32 } else { 1_000 };
-        let before = vault.server.cpu_s()?;
+        let before = vault.cpu_s()?;
         let mut command = Command::new(&programs.release_speed);
         command
             .env("OBHUT_HOME", vault.home())
             .arg("caseworker")
             .arg(vault.passphrase_file());
         let printed = output(command.args([count.to_string(), ways.to_string()]))?;
-        let server_ms = (vault.server.cpu_s()? - before) * 1e3 / count as f64;
+        let server_ms = (vault.cpu_s()? - before) * 1e3 / count as f64;
         show(&mut table, &mut figures, &printed, ways, server_ms)?;
     }
     table.print();
     println!(
         "  server peak {:.0} MiB",
-        vault.server.peak_kib()? as f64 / 1024.0
+        vault.server_peak_kib()? as f64 / 1024.0
     );
     save("release", &json!(figures), &[])?;
     Ok(Vec::new())

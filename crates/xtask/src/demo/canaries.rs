@@ -2,8 +2,8 @@
 
 use xtask::canary::{Canary, Finding, Search};
 
-use super::stage::{Stage, say, trouble};
 use crate::run::Result;
+use crate::stack::stage::{Stage, say, trouble};
 
 /// Searches everything the server has, on disk and in memory, and shows that the search would find.
 pub(crate) fn search(stage: &mut Stage) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use super::filing::Filed;
 use super::reading::{same, with_purpose};
-use super::stage::Stage;
 use crate::run::{Result, must};
+use crate::stack::stage::Stage;
 
 pub(crate) fn verify(stage: &mut Stage, filed: &Filed) -> Result<()> {
     stage.step("Anybody can check the logs offline, with a copy of the published files and the vault card.");

@@ -3,8 +3,8 @@
 use super::filing::Filed;
 use super::people::watch_secret;
 use super::reading::{PURPOSE, same};
-use super::stage::{Stage, find_id, say, trouble};
 use crate::run::Result;
+use crate::stack::stage::{Stage, find_id, say, trouble};
 
 /// Seals the document for the citizen and prints the letter. The citizen's copy.
 pub(crate) fn issue(stage: &mut Stage, filed: &Filed) -> Result<String> {

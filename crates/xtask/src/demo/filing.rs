@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use xtask::samples;
 
 use super::people::People;
-use super::stage::{Stage, find_id, say, trouble};
 use crate::run::Result;
+use crate::stack::stage::{Stage, find_id, say, trouble};
 
 /// The files of the demo.
 pub(crate) struct Files {

@@ -1,17 +1,12 @@
 //! `cargo xtask demo`: the life of a document, played with the real programs.
 
-mod background;
 mod canaries;
 mod checking;
 mod citizen;
-mod elsewhere;
 mod filing;
 mod people;
 mod reading;
 mod refusing;
-mod servers;
-mod services;
-mod stage;
 
 use std::path::PathBuf;
 
@@ -19,8 +14,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use crate::run::{Result, cargo, must};
-use services::{Kind, Services};
-use stage::Stage;
+use crate::stack::founding;
+use crate::stack::services::{Kind, Services};
+use crate::stack::stage::{Stage, built};
 
 /// What to show.
 #[derive(clap::Args)]
@@ -45,9 +41,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("Building the programs …");
     must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
     let rng = ChaCha20Rng::seed_from_u64(arguments.seed);
-    let services = Services::start(arguments.stack)?;
+    let services = Services::start(arguments.stack, 2)?;
     println!("The stack: {}.", services.describe());
-    let mut stage = Stage::open(arguments.keep.as_deref(), rng, services)?;
+    let mut stage = Stage::open(arguments.keep.as_deref(), built()?, rng, services)?;
     play(&mut stage, arguments)?;
     println!();
     println!("The story is told; every step did what it says.");
@@ -58,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn play(stage: &mut Stage, arguments: &Arguments) -> Result<()> {
-    people::found(stage)?;
+    founding::found(stage)?;
     let people = people::join(stage)?;
     let files = filing::prepare(stage, arguments.folder.as_deref(), arguments.seed)?;
     let filed = filing::file(stage, &people, &files)?;

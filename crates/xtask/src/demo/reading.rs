@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::filing::Filed;
-use super::stage::{Stage, say, trouble};
 use crate::run::Result;
+use crate::stack::stage::{Stage, say, trouble};
 
 pub(crate) const PURPOSE: [&str; 4] = [
     "--purpose",

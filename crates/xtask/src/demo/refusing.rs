@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::filing::Filed;
 use super::people::People;
 use super::reading::with_purpose;
-use super::stage::{Stage, find_id, say};
 use crate::run::Result;
+use crate::stack::stage::{Stage, find_id, say};
 
 /// Exit codes of `obhut`.
 const NOT_LOGGED_IN: i32 = 3;

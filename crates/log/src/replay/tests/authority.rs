@@ -1,5 +1,6 @@
 //! Who may state what: people, keys, devices, roles, units.
 
+use obhut_format::person::device_kid;
 use obhut_format::statement::{
     AppointmentEnded, DeviceAdded, DeviceRevoked, Event, GateHead, PersonInvited, RevocationReason,
     Role,
@@ -354,6 +355,46 @@ fn c08_refuses_a_device_that_the_identity_did_not_sign() {
         public,
     });
     assert_eq!(world.by(&registrar, taken), Err(ReplayError::DeviceExists));
+}
+
+/// A thief who had the keys stated a device; with the keys it ends.
+#[test]
+fn c08_devices_that_new_keys_do_not_state_again_are_void() {
+    let mut world = World::with_case();
+    let worker = Actor::new(20);
+    let planted = DeviceKey::from_seed(&Secret::new([77; 32]));
+    let public = *planted.public().as_bytes();
+    let person = worker.person;
+    let thief = Event::DeviceAdded(DeviceAdded { person, public });
+    assert_eq!(world.by(&worker, thief.clone()), Ok(()));
+    let (own, planted) = (worker.device_kid(), device_kid(&public));
+    let is_active = |world: &World, device| {
+        let found = world.directory.find_active_device(device, person);
+        found.is_some()
+    };
+    assert!(is_active(&world, own) && is_active(&world, planted));
+
+    let renewed = Actor {
+        keys: Actor::new(21).keys,
+        ..Actor::new(20)
+    };
+    let rotation = rotation(person, &worker.keys, &renewed.keys);
+    assert_eq!(world.by(&worker, rotation), Ok(()));
+    assert!(!is_active(&world, own) && !is_active(&world, planted));
+    // The old keys state nothing any more, the new ones what they want to keep.
+    assert!(world.by(&worker, thief).is_err());
+    assert_eq!(world.by(&renewed, device_added(&renewed)), Ok(()));
+    assert!(is_active(&world, own) && !is_active(&world, planted));
+    let revoked = |device| {
+        Event::DeviceRevoked(DeviceRevoked {
+            person,
+            device,
+            reason: RevocationReason::Lost,
+        })
+    };
+    assert_eq!(world.by(&renewed, revoked(planted)), Ok(()));
+    let again = Event::DeviceAdded(DeviceAdded { person, public });
+    assert_eq!(world.by(&renewed, again), Err(ReplayError::DeviceExists));
 }
 
 #[test]

@@ -7,11 +7,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::corpus::Corpus;
+use super::remote::{Bucket, Peer};
 use crate::bench::child::{Took, clock};
 use crate::bench::programs::Programs;
-use crate::bench::vault::{CLASS, Vault};
+use crate::bench::vault::{CLASS, Ground, Vault};
 use crate::bench::{Plan, peers};
 use crate::run::{Result, output};
+use crate::stack::services::Kind;
 
 /// One run; what comes before and after it is not counted.
 pub(crate) struct Run {
@@ -23,20 +25,35 @@ pub(crate) struct Run {
     pub(crate) server_peak_mib: f64,
     /// What it wrote, until the measurement ends: a file system that has just lost ten thousand files is slow in making
     /// new ones (ext4 goes round the inodes of the last minutes).
-    _written: TempDir,
+    written: Option<TempDir>,
 }
 
 pub(crate) enum Entrant<'a> {
-    Obhut(&'a Programs, PathBuf),
+    Obhut(&'a Programs, PathBuf, Ground),
     Cp(PathBuf),
     Restic(PathBuf, PathBuf),
     Rclone(PathBuf, PathBuf),
+    /// One that writes to the same kind of store as the full stack.
+    Remote(Peer),
 }
 
 /// All that can be had on this machine.
 pub(crate) fn entrants<'a>(programs: &'a Programs, plan: &Plan) -> Vec<Entrant<'a>> {
     let folder = || plan.folder.clone();
-    let mut all = vec![Entrant::Obhut(programs, folder()), Entrant::Cp(folder())];
+    if plan.ground.kind == Kind::Full {
+        let with = |servers| Ground {
+            servers,
+            ..plan.ground
+        };
+        let mut all = vec![Entrant::Obhut(programs, folder(), with(1))];
+        if plan.ground.servers > 1 {
+            all.push(Entrant::Obhut(programs, folder(), plan.ground));
+        }
+        all.extend(Peer::all(programs).into_iter().map(Entrant::Remote));
+        return all;
+    }
+    let ours = Entrant::Obhut(programs, folder(), plan.ground);
+    let mut all = vec![ours, Entrant::Cp(folder())];
     all.extend(peers::find("restic").map(|program| Entrant::Restic(program, folder())));
     all.extend(peers::find("rclone").map(|program| Entrant::Rclone(program, folder())));
     for entrant in &all {
@@ -47,13 +64,25 @@ pub(crate) fn entrants<'a>(programs: &'a Programs, plan: &Plan) -> Vec<Entrant<'
     all
 }
 
+impl Run {
+    /// Removes what was written.
+    pub(crate) fn forget(&mut self) {
+        self.written = None;
+    }
+}
+
 impl Entrant<'_> {
     pub(crate) const OBHUT: &'static str = "obhut import";
+    const OBHUT_TWO: &'static str = "obhut import, several servers";
     pub(crate) const RCLONE: &'static str = "rclone copy through crypt, sync";
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Obhut(_, _, ground) if ground.kind == Kind::Full && ground.servers > 1 => {
+                Self::OBHUT_TWO
+            }
             Self::Obhut(..) => Self::OBHUT,
+            Self::Remote(peer) => peer.name(),
             Self::Cp(_) => "cp -r, sync",
             Self::Restic(..) => "restic backup",
             Self::Rclone(..) => Self::RCLONE,
@@ -62,7 +91,14 @@ impl Entrant<'_> {
 
     pub(crate) fn run(&self, corpus: &Corpus) -> Result<Run> {
         match self {
-            Self::Obhut(programs, folder) => import(programs, folder, corpus),
+            Self::Obhut(programs, folder, ground) => import(programs, folder, *ground, corpus),
+            Self::Remote(peer) => {
+                // A store of its own: what one wrote burdens no other.
+                let bucket = Bucket::make()?;
+                let place = tempfile::tempdir().map_err(|error| error.to_string())?;
+                let took = clock(&mut peer.prepare(&bucket, place.path(), &corpus.folder)?)?;
+                Ok(alone(&[took], place))
+            }
             Self::Cp(folder) => {
                 let place = place(folder)?;
                 let mut copy = Command::new("cp");
@@ -108,23 +144,23 @@ impl Entrant<'_> {
 }
 
 /// Into a new vault. Everything is durable and in the log when the command ends.
-fn import(programs: &Programs, folder: &Path, corpus: &Corpus) -> Result<Run> {
-    let vault = Vault::found(programs, folder)?;
-    let before = vault.server.cpu_s()?;
+fn import(programs: &Programs, folder: &Path, ground: Ground, corpus: &Corpus) -> Result<Run> {
+    let vault = Vault::found(programs, folder, ground)?;
+    let before = vault.cpu_s()?;
     let mut import = vault.client("caseworker", &["import", "--class", CLASS]);
     let took = clock(import.arg(&corpus.folder))?;
     let report: Value = serde_json::from_str(&took.printed).map_err(|error| error.to_string())?;
     if report["stored_files"] != corpus.files {
         return Err(format!("not all files were imported: {report}"));
     }
-    let server_cpu_s = vault.server.cpu_s()? - before;
+    let server_cpu_s = vault.cpu_s()? - before;
     Ok(Run {
         wall_s: took.wall_s,
         cpu_s: took.cpu_s + server_cpu_s,
         peak_mib: took.peak_kib as f64 / 1024.0,
         server_cpu_s,
-        server_peak_mib: vault.server.peak_kib()? as f64 / 1024.0,
-        _written: vault.stop(),
+        server_peak_mib: vault.server_peak_kib()? as f64 / 1024.0,
+        written: vault.stop(),
     })
 }
 
@@ -136,7 +172,7 @@ fn alone(took: &[Took], written: TempDir) -> Run {
         peak_mib: peak as f64 / 1024.0,
         server_cpu_s: 0.0,
         server_peak_mib: 0.0,
-        _written: written,
+        written: Some(written),
     }
 }
 

@@ -1,7 +1,7 @@
-//! The folder to import: small files of random bytes, so that nobody gains by packing them.
+//! The folder to import: files of random bytes, so that nobody gains by packing them.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use rand_chacha::ChaCha20Rng;
@@ -11,20 +11,25 @@ use crate::run::Result;
 
 pub(crate) const FILE_BYTES: usize = 50 * 1024;
 
+/// Written at once; larger files are multiples of it.
+const PIECE: usize = 1 << 20;
+
 /// Files of one case.
 const CASE_FILES: usize = 100;
 
 pub(crate) struct Corpus {
     pub(crate) folder: PathBuf,
     pub(crate) files: usize,
+    pub(crate) file_bytes: usize,
 }
 
 impl Corpus {
     /// Writes it anew, alike on every machine.
-    pub(crate) fn write(folder: &Path, files: usize) -> Result<Self> {
+    pub(crate) fn write(folder: &Path, files: usize, file_bytes: usize) -> Result<Self> {
         let corpus = Self {
             folder: folder.to_owned(),
             files,
+            file_bytes,
         };
         corpus.remove()?;
         corpus
@@ -35,14 +40,17 @@ impl Corpus {
 
     fn fill(&self) -> io::Result<()> {
         let mut rng = ChaCha20Rng::seed_from_u64(50);
-        let mut content = vec![0; FILE_BYTES];
+        let mut piece = vec![0; self.file_bytes.min(PIECE)];
         for number in 0..self.files {
             let case = self.folder.join(format!("case-{:03}", number / CASE_FILES));
             if number % CASE_FILES == 0 {
                 fs::create_dir_all(&case)?;
             }
-            rng.fill_bytes(&mut content);
-            fs::write(case.join(format!("document-{number:05}.bin")), &content)?;
+            let mut file = File::create(case.join(format!("document-{number:05}.bin")))?;
+            for _ in 0..self.file_bytes / piece.len() {
+                rng.fill_bytes(&mut piece);
+                file.write_all(&piece)?;
+            }
         }
         Ok(())
     }

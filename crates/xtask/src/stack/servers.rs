@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use xtask::balancer::Balancer;
 
 use super::background::Background;
-use super::stage::{Stage, say, trouble};
-use crate::run::{Result, must};
+use super::stage::{Stage, trouble};
+use crate::run::{Result, output};
 
 const SERVER: &str = "obhut-server";
 
@@ -82,31 +82,35 @@ pub(crate) fn start_one(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Gives the vault its bucket and witness, makes a second server of it, and starts both behind one address.
-pub(crate) fn start_two(stage: &mut Stage, sections: &str) -> Result<()> {
-    let ports = [free_port()?, free_port()?];
+/// Gives the vault its bucket and witness, makes `count` servers of it, and starts them behind one address.
+pub(crate) fn start_several(stage: &mut Stage, count: usize, sections: &str) -> Result<()> {
     let path = stage.data().join("obhut.toml");
     let first = fs::read_to_string(&path).map_err(|error| trouble("read", &path, &error))?;
     let own = |port: u16| {
         let line = format!("advertise = \"http://127.0.0.1:{port}\"");
         first.replace("# advertise = \"https://10.0.0.2:8750\"", &line) + sections
     };
-    stage.write("server/vault/obhut.toml", own(ports[0]).as_bytes())?;
-    stage.write("server/second/obhut.toml", own(ports[1]).as_bytes())?;
-    stage.program(SERVER, &["s3-probe", "--data", "server/vault"])?;
-    let of_both = ["keys", "s3-probe.json"].map(|name| stage.data().join(name));
-    let mut copy = std::process::Command::new("cp");
-    copy.arg("-r")
-        .args(of_both)
-        .arg(stage.path("server/second"));
-    must(&mut copy)?;
-    let mut running = Vec::new();
-    for (data, port) in ["server/vault", "server/second"].into_iter().zip(ports) {
-        running.push(Some(serve(stage, data, &format!("127.0.0.1:{port}"))?));
+    let (mut ports, mut running) = (Vec::new(), Vec::new());
+    for number in 0..count {
+        let port = free_port()?;
+        let data = match number {
+            0 => "server/vault".to_owned(),
+            _ => format!("server/vault-{}", number + 1),
+        };
+        stage.write(&format!("{data}/obhut.toml"), own(port).as_bytes())?;
+        if number == 0 {
+            stage.program(SERVER, &["s3-probe", "--data", &data])?;
+        } else {
+            let of_all = ["keys", "s3-probe.json"].map(|name| stage.data().join(name));
+            let mut copy = std::process::Command::new("cp");
+            output(copy.arg("-r").args(of_all).arg(stage.path(&data)))?;
+        }
+        ports.push(port);
+        running.push(Some(serve(stage, &data, &format!("127.0.0.1:{port}"))?));
     }
-    let balancer = Balancer::start(ports.into()).map_err(|error| error.to_string())?;
+    let balancer = Balancer::start(ports).map_err(|error| error.to_string())?;
     let url = format!("http://127.0.0.1:{}", balancer.port());
-    say(&format!("A load balancer stands before both: {url}."));
+    stage.show(&format!("   A load balancer stands before them: {url}."));
     *stage.servers() = Servers {
         url,
         running,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::canary::Canary;
@@ -24,8 +25,10 @@ const OPERATORS: [&str; 3] = ["server", "gate", "witness"];
 pub(crate) struct Stage {
     folder: PathBuf,
     /// Removed when dropped, unless the folder is to be kept.
-    _temporary: Option<TempDir>,
+    temporary: Option<TempDir>,
     programs: PathBuf,
+    /// Nothing is shown: a measurement has tables of its own.
+    quiet: bool,
     servers: Servers,
     elsewhere: Option<Elsewhere>,
     /// Dropped after the programs that use them.
@@ -36,7 +39,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn open(keep: Option<&Path>, rng: ChaCha20Rng, services: Services) -> Result<Self> {
+    /// Plays in the folder `keep`, or in one that is removed afterwards; `programs` is where they lie.
+    pub(crate) fn open(
+        keep: Option<&Path>,
+        programs: PathBuf,
+        rng: ChaCha20Rng,
+        services: Services,
+    ) -> Result<Self> {
         let (folder, temporary) = if let Some(folder) = keep {
             fs::create_dir(folder).map_err(|error| trouble("make", folder, &error))?;
             let folder = folder.canonicalize();
@@ -46,10 +55,37 @@ impl Stage {
             let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
             (folder.path().to_owned(), Some(folder))
         };
+        Self::within(folder, temporary, (programs, false), rng, services)
+    }
+
+    /// Without a word, in a new folder below this one.
+    pub(crate) fn quiet(below: &Path, programs: &Path, services: Services) -> Result<Self> {
+        fs::create_dir_all(below).map_err(|error| trouble("make", below, &error))?;
+        let folder = tempfile::Builder::new().prefix("vault-").tempdir_in(below);
+        let folder = folder.map_err(|error| trouble("make a folder in", below, &error))?;
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        let place = folder.path().to_owned();
+        Self::within(
+            place,
+            Some(folder),
+            (programs.to_owned(), true),
+            rng,
+            services,
+        )
+    }
+
+    fn within(
+        folder: PathBuf,
+        temporary: Option<TempDir>,
+        (programs, quiet): (PathBuf, bool),
+        rng: ChaCha20Rng,
+        services: Services,
+    ) -> Result<Self> {
         let stage = Self {
             folder,
-            _temporary: temporary,
-            programs: programs()?,
+            temporary,
+            programs,
+            quiet,
             servers: Servers::default(),
             elsewhere: None,
             services,
@@ -68,7 +104,14 @@ impl Stage {
     /// Begins the next step of the story.
     pub(crate) fn step(&mut self, words: &str) {
         self.step += 1;
-        println!("\n{}. {words}", self.step);
+        self.show(&format!("\n{}. {words}", self.step));
+    }
+
+    /// Prints a line of the story.
+    pub(crate) fn show(&self, words: &str) {
+        if !self.quiet {
+            println!("{words}");
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -190,18 +233,19 @@ impl Stage {
     }
 
     fn ends_with_one_of(&self, codes: &[i32], command: &mut Command) -> Result<(i32, String)> {
-        println!("   $ {}", self.line(command));
+        self.show(&format!("   $ {}", self.line(command)));
         let output = command.output().map_err(|error| error.to_string())?;
         let text = printed(&output);
         let lines: Vec<&str> = text.lines().collect();
         for line in lines.iter().take(SHOWN_LINES) {
-            println!("     {line}");
+            self.show(&format!("     {line}"));
         }
         if lines.len() > SHOWN_LINES {
-            println!("     … {} lines more", lines.len() - SHOWN_LINES);
+            self.show(&format!("     … {} lines more", lines.len() - SHOWN_LINES));
         }
         match output.status.code() {
             Some(code) if codes.contains(&code) => Ok((code, text)),
+            _ if self.quiet => Err(format!("{}: {text}", self.line(command))),
             _ => Err(format!(
                 "that ended with {}, not with {codes:?}",
                 output.status
@@ -239,8 +283,10 @@ impl Stage {
         log: &str,
     ) -> Result<Background> {
         let mut command = self.operators_command(name, arguments);
-        println!("   $ {} &", self.line(&command));
-        Background::start(&mut command, &self.path(log))
+        self.show(&format!("   $ {} &", self.line(&command)));
+        Background::start(&mut command, &self.path(log), |line| {
+            self.show(&format!("     {line}"));
+        })
     }
 
     fn operators_command(&self, name: &str, arguments: &[&str]) -> Command {
@@ -251,6 +297,16 @@ impl Stage {
             .envs(self.services.variables())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Ends all programs; the folder, to be removed by whoever drops it.
+    pub(crate) fn stop(mut self) -> Option<TempDir> {
+        self.temporary.take()
+    }
+
+    /// Processes of the vault's servers.
+    pub(crate) fn server_processes(&self) -> Vec<u32> {
+        self.servers.running().map(Background::id).collect()
     }
 
     /// Processes of all operators that run now.
@@ -306,7 +362,7 @@ fn printed(output: &Output) -> String {
 }
 
 /// Where `cargo build` has put the programs.
-fn programs() -> Result<PathBuf> {
+pub(crate) fn built() -> Result<PathBuf> {
     let text = output(crate::run::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
     let metadata: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let folder = metadata["target_directory"].as_str().map(PathBuf::from);

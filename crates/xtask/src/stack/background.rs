@@ -16,7 +16,7 @@ pub(crate) struct Background {
 
 impl Background {
     /// Starts it, shows what it prints and waits until it says where it listens; what it logs goes into a file.
-    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, log: &Path, show: impl Fn(&str)) -> Result<Self> {
         let file = File::options().create(true).append(true).open(log);
         let file = file.map_err(|error| format!("{}: {error}", log.display()))?;
         command
@@ -30,7 +30,7 @@ impl Background {
             .flatten()
             .map_while(std::result::Result::ok);
         let url = lines.by_ref().find_map(|line| {
-            println!("     {line}");
+            show(&line);
             let word = line.get(line.find("http")?..)?.split_whitespace().next()?;
             let word = word.trim_end_matches(['/', ',', '.']);
             word.contains("://").then(|| word.to_owned())

@@ -1,7 +1,7 @@
 //! Gatekeeper and witness, run by operators of their own.
 
 use super::background::Background;
-use super::stage::{Stage, say};
+use super::stage::Stage;
 use crate::run::Result;
 
 const GATE: &str = "obhut-gate";
@@ -87,7 +87,9 @@ pub(crate) fn admit(stage: &mut Stage, printed: &str, keys: &str) -> Result<()> 
         access,
     ];
     stage.program(GATE, &trust)?;
-    say("Code and keys go by telephone or on paper, past the network that is being set up.");
+    stage.show(
+        "   Code and keys go by telephone or on paper, past the network that is being set up.",
+    );
     Ok(())
 }
 

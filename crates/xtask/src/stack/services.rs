@@ -13,7 +13,7 @@ use crate::seaweed::Store;
 pub(crate) enum Kind {
     /// SQLite and folders: nothing else is needed.
     Embedded,
-    /// What an agency runs: PostgreSQL, an S3 store, two servers behind one address, gatekeeper and witness elsewhere.
+    /// What an agency runs: PostgreSQL, an S3 store, servers behind one address, gatekeeper and witness elsewhere.
     Full,
 }
 
@@ -21,8 +21,8 @@ pub(crate) enum Kind {
 pub(crate) enum Services {
     /// None.
     Embedded,
-    /// A database server and an object store.
-    Full(Databases, Store),
+    /// A database server, an object store, and for how many servers of the vault.
+    Full(Databases, Store, usize),
 }
 
 /// Databases made for this demo; dropped, they are gone.
@@ -33,11 +33,20 @@ pub(crate) struct Databases {
 }
 
 impl Services {
-    pub(crate) fn start(kind: Kind) -> Result<Self> {
+    /// What this stack needs; `servers` of the vault will share it, if it can be shared.
+    pub(crate) fn start(kind: Kind, servers: usize) -> Result<Self> {
         Ok(match kind {
             Kind::Embedded => Self::Embedded,
-            Kind::Full => Self::Full(Databases::make()?, Store::start()?),
+            Kind::Full => Self::Full(Databases::make()?, Store::start()?, servers),
         })
+    }
+
+    /// How many servers the vault gets.
+    pub(crate) fn servers(&self) -> usize {
+        match self {
+            Self::Embedded => 1,
+            Self::Full(_, _, servers) => *servers,
+        }
     }
 
     /// One line for people.
@@ -78,7 +87,7 @@ impl Services {
     fn databases(&self) -> Vec<(String, String)> {
         match self {
             Self::Embedded => Vec::new(),
-            Self::Full(databases, _) => databases.made.clone(),
+            Self::Full(databases, ..) => databases.made.clone(),
         }
     }
 
@@ -96,16 +105,12 @@ impl Services {
 
     /// The section of a server's configuration that names the bucket; the account's secrets go into files.
     pub(crate) fn bucket_section(&self, stage: &Stage) -> Result<String> {
-        let Self::Full(_, store) = self else {
+        let Self::Full(_, store, _) = self else {
             return Ok(String::new());
         };
-        let (account, place) = store
-            .url()
-            .trim_start_matches("http://")
-            .split_once('@')
-            .ok_or("no account")?;
-        let (access, secret) = account.split_once(':').ok_or("no secret key")?;
-        let (host, bucket) = place.split_once('/').ok_or("no bucket")?;
+        let [host, bucket, access, secret] = store
+            .parts()
+            .ok_or("the S3 store has another address than http://ACCESS:SECRET@HOST:PORT/BUCKET")?;
         let access = stage.write("server/s3-access", access.as_bytes())?;
         let secret = stage.write("server/s3-secret", secret.as_bytes())?;
         Ok(format!(
@@ -121,7 +126,7 @@ impl Services {
     pub(crate) fn store_folder(&self) -> Option<&Path> {
         match self {
             Self::Embedded => None,
-            Self::Full(_, store) => store.folder(),
+            Self::Full(_, store, _) => store.folder(),
         }
     }
 }
