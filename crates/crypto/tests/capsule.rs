@@ -541,7 +541,7 @@ fn a17_refuses_an_access_key_or_share_that_the_manifest_does_not_name() {
 
 /// An author who pads with something else, or lies about lengths: sealed by hand.
 #[test]
-fn a20_refuses_hidden_bytes_and_wrong_lengths_with_one_error() {
+fn a20_e11_refuses_hidden_bytes_and_wrong_lengths_with_one_error() {
     let content = patterned(5000);
     // padme(5000) = 5120; every capsule here is otherwise what the author signs.
     let hidden = [&content[..], &[0; 119], &[1]].concat();

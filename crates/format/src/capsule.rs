@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn padme_wastes_at_most_an_eighth_and_never_shrinks() {
+    fn e10_padme_wastes_at_most_an_eighth_and_never_shrinks() {
         for len in (0..200_000).chain([1 << 20, (1 << 30) + 1, (1 << 40) + 12345]) {
             let padded = padme(len);
             assert!(padded >= len && padme(padded) == padded);

@@ -195,7 +195,7 @@ fn b08_refuses_ciphertexts_whose_x25519_part_is_of_low_order() {
 }
 
 #[test]
-fn b09_refuses_wrong_lengths_a_flipped_ml_kem_part_and_bit_255_with_one_error() {
+fn b09_b13_refuses_wrong_lengths_a_flipped_ml_kem_part_and_bit_255_with_one_error() {
     let private = XwingSeed::generate(&mut rng());
     let sealed = hpke_seal(&private.public(), b"", b"", b"key", &mut rng()).unwrap();
     let mut cases = vec![

@@ -115,7 +115,7 @@ fn a01_a02_refuses_every_cut() {
 }
 
 #[test]
-fn refuses_another_key_and_another_context_at_the_commitment() {
+fn b13_refuses_another_key_and_another_context_at_the_commitment() {
     let mut rng = rand_chacha::ChaCha20Rng::from_seed([1; 32]);
     let sealed = seal(&key(1), b"a", b"text", &mut rng).unwrap();
     assert!(open(&key(2), b"a", &sealed).is_err());

@@ -33,7 +33,7 @@ on_both_engines!(
     a_second_writer_is_fenced_off,
     many_at_once_are_committed_in_order,
     a_clock_that_runs_backwards_stops_the_log,
-    the_next_shard_is_opened_ahead_of_its_quarter,
+    f23_the_next_shard_is_opened_ahead_and_acts_go_on_when_the_quarter_turns,
     a_database_that_lost_what_was_published_does_not_open,
     f11_the_gatekeepers_head_is_anchored,
 );
@@ -304,8 +304,12 @@ async fn a_clock_that_runs_backwards_stops_the_log(test: &TestDb) {
     world.commit(&person, asked(), &mutation).await.unwrap();
 }
 
-async fn the_next_shard_is_opened_ahead_of_its_quarter(test: &TestDb) {
+async fn f23_the_next_shard_is_opened_ahead_and_acts_go_on_when_the_quarter_turns(test: &TestDb) {
     let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let documents = world.file(&person, unit, case, 1).await;
     let before = world.vault.directory().shards().count();
     assert_eq!(before, 1);
     world.advance(65 * DAY);
@@ -323,8 +327,19 @@ async fn the_next_shard_is_opened_ahead_of_its_quarter(test: &TestDb) {
         .collect();
     assert_eq!(origins.len(), 2);
     assert!(origins[1].ends_with("/access/std/2027q2"), "{origins:?}");
-    assert!(world.vault.current_shard().unwrap().ends_with("2027q1"));
-    world.confirmed().await;
+    for (days, quarter) in [(0, "2027q1"), (20, "2027q2")] {
+        world.advance(days * DAY);
+        world.confirmed().await;
+        assert!(world.vault.current_shard().unwrap().ends_with(quarter));
+        let asked = Asked {
+            objects: sorted(&documents),
+            ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
+        };
+        let (logged, _) = world.log_release(&person, asked).await.unwrap();
+        let answer = world.vault.release(&logged).await.unwrap();
+        logged.complete(Outcome::Done);
+        assert_eq!(answer.release.shares.len(), 1, "{quarter}");
+    }
 }
 
 async fn a_database_that_lost_what_was_published_does_not_open(test: &TestDb) {
@@ -442,7 +457,7 @@ async fn a_refused_record_is_a_refused_entry() {
 /// The vault's database is put back to yesterday and grows past what was published meanwhile, while
 /// the gatekeeper cannot be reached: other records stand where the published ones stood.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_restored_from_a_backup_does_not_open_when_it_has_grown_past_it() {
+async fn f12_a_database_restored_from_a_backup_does_not_open_when_it_has_grown_past_it() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, backup) = (folder.path().join("kept"), folder.path().join("backup"));
     let options = obhut_sql::Options::default();

@@ -16,9 +16,9 @@ pub(crate) fn example(package: &str, name: &str) -> Result<PathBuf> {
 /// Client, server and gatekeeper in one folder, and what measures with them.
 pub(crate) struct Programs {
     pub(crate) folder: PathBuf,
-    /// [`example`] `release_speed` of the client.
+    /// The client's example that releases and gets.
     pub(crate) release_speed: PathBuf,
-    /// [`example`] `s3_put` of the server.
+    /// The server's example that only puts.
     pub(crate) s3_put: PathBuf,
 }
 
@@ -28,13 +28,13 @@ impl Programs {
         let folder = if let Some(given) = given {
             given.to_owned()
         } else {
-            let packages = ["obhut-cli", "obhut-server", "obhut-gate"];
-            let packages = packages.iter().flat_map(|name| ["--package", name]);
+            // In one go: every further call would settle on other features and build half of it again.
+            let packages = ["obhut-cli", "obhut-client", "obhut-gate", "obhut-server"];
+            let examples = ["release_speed", "s3_put"];
             let mut build = cargo();
             build.args(["build", "--quiet", "--release", "--bins"]);
-            must(build.args(packages))?;
-            example("obhut-client", "release_speed")?;
-            example("obhut-server", "s3_put")?;
+            build.args(packages.iter().flat_map(|name| ["--package", name]));
+            must(build.args(examples.iter().flat_map(|name| ["--example", name])))?;
             folder()?
         };
         Ok(Self {

@@ -411,7 +411,7 @@ fn c07_refuses_a_device_key_of_small_order() {
 }
 
 #[test]
-fn f05_a_revoked_device_and_an_ended_appointment_count_no_more() {
+fn c02_f05_a_revoked_device_and_an_ended_appointment_count_no_more() {
     let mut world = World::with_case();
     let registrar = Actor::new(10);
     let worker = Actor::new(20);
