@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Host with port, bucket, access key and secret key.
-    pub(crate) fn parts(&self) -> Option<[&str; 4]> {
+    pub fn parts(&self) -> Option<[&str; 4]> {
         let (account, place) = self.url.strip_prefix("http://")?.split_once('@')?;
         let (access, secret) = account.split_once(':')?;
         let (host, bucket) = place.split_once('/')?;
