@@ -329,6 +329,8 @@ async fn f23_the_next_shard_is_opened_ahead_and_acts_go_on_when_the_quarter_turn
     assert!(origins[1].ends_with("/access/std/2027q2"), "{origins:?}");
     for (days, quarter) in [(0, "2027q1"), (20, "2027q2")] {
         world.advance(days * DAY);
+        // Asks for fresh cosignatures at once.
+        world.restart(1).await;
         world.confirmed().await;
         assert!(world.vault.current_shard().unwrap().ends_with(quarter));
         let asked = Asked {
