@@ -1,7 +1,8 @@
 //! Random operations on the full stack beside a model of what must be visible to whom, and their shrinking.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use obhut_e2e::{Border, REASON, Run, random_bytes};
 use rand_chacha::ChaCha20Rng;
@@ -78,8 +79,16 @@ struct Model {
     documents: Vec<(String, Vec<u8>)>,
     purposes: Vec<String>,
     faulty: bool,
+    /// Operations since something began to go wrong.
+    borne: usize,
     steps: usize,
 }
+
+/// A fault is lifted after so many operations, and a command under it is killed after so long: a run stays short.
+const BORNE: usize = 2;
+const GIVEN_UP: Duration = Duration::from_secs(10);
+/// Of a command that was killed.
+const KILLED: i32 = 137;
 
 const CASEWORKERS: [&str; 3] = ["cw1", "cw2", "cw3"];
 /// Not found, or refused.
@@ -98,6 +107,7 @@ pub fn play(seed: u64, operations: &[Operation]) -> Option<Result<(), String>> {
         documents: Vec::new(),
         purposes: Vec::new(),
         faulty: false,
+        borne: 0,
         steps: 0,
     };
     let played = catch_unwind(AssertUnwindSafe(|| {
@@ -137,6 +147,10 @@ pub fn shrink(
 impl Model {
     fn step(&mut self, world: &mut World, operation: Operation) -> Result<(), String> {
         self.steps += 1;
+        self.borne += 1;
+        if self.faulty && self.borne > BORNE {
+            self.lift(world);
+        }
         let done = match operation {
             Operation::Put(who) => self.put(world, who % 3),
             Operation::Get(who, which) => self.get(world, who % 3, which),
@@ -147,16 +161,19 @@ impl Model {
             Operation::Remove(who) => self.appoint(world, 1 + who % 2, false),
             Operation::LogMine => self.log_mine(world),
             Operation::KillServer => {
+                // It does not come up where its database cannot be reached.
+                self.lift(world);
                 world.agency.stack.kill_and_restart();
                 Ok(())
             }
             Operation::KillGate => {
+                self.lift(world);
                 world.agency.stack.gatekeeper.as_mut().unwrap().restart();
                 Ok(())
             }
             Operation::FaultOn(border, fault) => {
                 world.at(border).set(Direction::Both, fault);
-                self.faulty = true;
+                (self.faulty, self.borne) = (true, 0);
                 Ok(())
             }
             Operation::FaultOff => {
@@ -201,7 +218,7 @@ impl Model {
             0 if expected => Ok(true),
             0 => Err("it succeeded and must not".to_owned()),
             REFUSED if !expected => Ok(false),
-            1 | 5 | 7 if self.faulty => Ok(false),
+            1 | 5 | 7 | KILLED if self.faulty => Ok(false),
             code => Err(format!("exit {code}, expected {expected}: {}", run.stderr)),
         }
     }
@@ -333,11 +350,22 @@ impl Model {
         Err(format!("again: exit {}: {}", again.code, again.stderr))
     }
 
-    /// A command; without a fault one that meets a server that is just coming back is repeated, as a person would.
+    /// A command; under a fault it is killed when it takes too long, and without one a command that meets a server that is just coming back is repeated, as a person would.
     fn patiently(&self, world: &World, profile: &str, arguments: &[&str]) -> Run {
+        if self.faulty {
+            let mut command = world.stack().command(profile, arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let begun = Instant::now();
+            while child.try_wait().unwrap().is_none() && begun.elapsed() < GIVEN_UP {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let _ = child.kill();
+            return Run::of(child);
+        }
         let mut run = world.stack().obhut(profile, arguments);
         for _ in 0..20 {
-            if self.faulty || run.code != 7 {
+            if run.code != 7 {
                 break;
             }
             std::thread::sleep(Duration::from_millis(500));
