@@ -292,11 +292,18 @@ fn kill_after(stack: &Stack, arguments: &[&str], pause: Duration) -> bool {
     true
 }
 
-/// Kills a command later and later until it comes to its end before, and then runs it once more to its end.
-fn kill_again_and_again(stack: &Stack, arguments: &[&str]) -> usize {
+/// Kills a command later and later until its work is done, whether it came to its end itself or was killed with nothing
+/// left to do. How often it was killed.
+fn kill_again_and_again(
+    stack: &Stack,
+    arguments: &[&str],
+    is_done: impl Fn() -> bool,
+    between: impl Fn(),
+) -> usize {
     let mut kills = 0;
-    while kill_after(stack, arguments, Duration::from_millis(8 + 60 * kills)) {
+    while !is_done() && kill_after(stack, arguments, Duration::from_millis(8 + 60 * kills)) {
         kills += 1;
+        between();
     }
     kills as usize
 }
@@ -321,14 +328,13 @@ fn a_killed_backup_is_none_and_a_killed_restore_goes_on() {
         "--to",
         folder.to_str().unwrap(),
     ];
-    let mut kills = 0;
-    while kill_after(&agency.stack, &make, Duration::from_millis(8 + 60 * kills)) {
-        kills += 1;
-        if !folder.join("backup.toml").exists() {
+    let is_made = || folder.join("backup.toml").exists();
+    let kills = kill_again_and_again(&agency.stack, &make, is_made, || {
+        if !is_made() {
             let arguments = ["verify", "--backup", folder.to_str().unwrap()];
             assert_eq!(agency.stack.bare_server(&arguments).code, 1);
         }
-    }
+    });
     assert!(kills > 0);
     let arguments = [
         "verify",
@@ -349,7 +355,9 @@ fn a_killed_backup_is_none_and_a_killed_restore_goes_on() {
         "--keys",
         keys,
     ];
-    assert!(kill_again_and_again(&agency.stack, &restore) > 0);
+    let is_restored =
+        || target.join("obhut.toml").exists() && !target.join("unfinished.toml").exists();
+    assert!(kill_again_and_again(&agency.stack, &restore, is_restored, || ()) > 0);
     bring_gatekeeper(&data, &target);
     agency.stack.use_data(&target);
     agency.stack.serve_again();
@@ -478,7 +486,9 @@ fn a_vault_moves_from_sqlite_and_a_folder_to_postgresql_and_s3() {
     assert_eq!(files_below(&old), before);
     // Killed again and again it comes to its end, and the old side was not touched.
     let data = old.to_str().unwrap();
-    assert!(kill_again_and_again(&agency.stack, &["migrate-to", config, "--data", data]) > 0);
+    let is_moved = || old.join("moved.toml").exists() && !new.join("unfinished.toml").exists();
+    let move_to = ["migrate-to", config, "--data", data];
+    assert!(kill_again_and_again(&agency.stack, &move_to, is_moved, || ()) > 0);
     let said = agency.stack.try_serve().fails_with(1);
     assert!(
         said.contains("were moved to") && said.contains("moved.toml"),
