@@ -355,8 +355,8 @@ fn a_killed_backup_is_none_and_a_killed_restore_goes_on() {
         "--keys",
         keys,
     ];
-    let is_restored =
-        || target.join("obhut.toml").exists() && !target.join("unfinished.toml").exists();
+    // The tiles come after the mark that it is not finished, the configuration before.
+    let is_restored = || target.join("tiles").exists() && !target.join("unfinished.toml").exists();
     assert!(kill_again_and_again(&agency.stack, &restore, is_restored, || ()) > 0);
     bring_gatekeeper(&data, &target);
     agency.stack.use_data(&target);
