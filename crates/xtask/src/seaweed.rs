@@ -61,17 +61,22 @@ impl Store {
         self.folder.as_deref()
     }
 
-    /// Host with port, bucket, access key and secret key.
+    /// As [`parts`], of this store.
     pub fn parts(&self) -> Option<[&str; 4]> {
-        let (account, place) = self.url.strip_prefix("http://")?.split_once('@')?;
-        let (access, secret) = account.split_once(':')?;
-        let (host, bucket) = place.split_once('/')?;
-        Some([host, bucket, access, secret])
+        parts(&self.url)
     }
 
     fn address(&self) -> &str {
         self.url.rsplit('@').next().unwrap_or_default()
     }
+}
+
+/// Host with port, bucket, access key and secret key of what [`VARIABLE`] is set to.
+pub fn parts(url: &str) -> Option<[&str; 4]> {
+    let (account, place) = url.strip_prefix("http://")?.split_once('@')?;
+    let (access, secret) = account.split_once(':')?;
+    let (host, bucket) = place.split_once('/')?;
+    Some([host, bucket, access, secret])
 }
 
 impl Drop for Store {

@@ -100,9 +100,7 @@ impl Stack {
 
     /// The capsules in a bucket, below a prefix of this stack's own.
     fn store_settings(&self, store: &str, routes: Routes<'_>) -> String {
-        let (account, place) = store.trim_start_matches("http://").split_once('@').unwrap();
-        let (access, secret) = account.split_once(':').unwrap();
-        let (host, bucket) = place.split_once('/').unwrap();
+        let [host, bucket, access, secret] = xtask::seaweed::parts(store).unwrap();
         let access = self.write("s3-access", access.as_bytes());
         let secret = self.write("s3-secret", secret.as_bytes());
         let prefix = self.folder().file_name().unwrap().to_str().unwrap();

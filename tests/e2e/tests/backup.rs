@@ -418,13 +418,7 @@ fn new_side(stack: &Stack, databases: &Databases) -> Option<PathBuf> {
         eprintln!("skipped: OBHUT_TEST_S3 is not set");
         return None;
     };
-    let (account, rest) = store
-        .strip_prefix("http://")
-        .unwrap()
-        .split_once('@')
-        .unwrap();
-    let (access, secret) = account.split_once(':').unwrap();
-    let (host, bucket) = rest.split_once('/').unwrap();
+    let [host, bucket, access, secret] = xtask::seaweed::parts(&store).unwrap();
     let data = stack.folder().join("new");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("access"), access).unwrap();

@@ -171,9 +171,7 @@ fn configure(
     databases: &Databases,
     gatekeeper: &Gatekeeper,
 ) -> String {
-    let (account, place) = store.trim_start_matches("http://").split_once('@').unwrap();
-    let (access, secret) = account.split_once(':').unwrap();
-    let (host, bucket) = place.split_once('/').unwrap();
+    let [host, bucket, access, secret] = xtask::seaweed::parts(store).unwrap();
     for (name, value) in [
         ("s3-access", access),
         ("s3-secret", secret),

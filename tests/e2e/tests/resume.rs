@@ -121,9 +121,7 @@ fn presigned(agency: &mut Agency, document: &str) {
 
 /// The vault has no documents yet: only the configuration changes.
 fn move_to_s3(stack: &mut Stack, store: &str) {
-    let (account, place) = store.trim_start_matches("http://").split_once('@').unwrap();
-    let (access, secret) = account.split_once(':').unwrap();
-    let (host, bucket) = place.split_once('/').unwrap();
+    let [host, bucket, access, secret] = xtask::seaweed::parts(store).unwrap();
     let access = stack.write("s3-access", access.as_bytes());
     let secret = stack.write("s3-secret", secret.as_bytes());
     let prefix = stack.folder().file_name().unwrap().to_str().unwrap();

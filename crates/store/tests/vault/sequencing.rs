@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use obhut_format::Cbor;
 use obhut_format::act::ActKind;
 use obhut_format::context::sha256;
 use obhut_format::entry::Outcome;
 use obhut_format::mutation::Mutation;
 use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
 use obhut_format::statement::{CaseClosed, CaseReopened, Event, Role};
+use obhut_format::{CaseId, Cbor, UnitId};
 use obhut_log::tile::verify_log;
 use obhut_log::{Checkpoint, SignedCheckpoint};
 use obhut_model::Refusal;
@@ -20,8 +20,9 @@ use obhut_sql::testing::TestDb;
 use obhut_store::{NewVault, Notary, Store, StoreError, Tiles, Vault, VaultRow};
 
 use crate::acts::Asked;
-use crate::filing::sorted;
+use crate::filing::{TestDocument, sorted};
 use crate::on_both_engines;
+use crate::people::TestPerson;
 use crate::world::{BOOTSTRAP, DAY, SECOND, World, parts};
 
 on_both_engines!(
@@ -38,16 +39,30 @@ on_both_engines!(
     f11_the_gatekeepers_head_is_anchored,
 );
 
-async fn f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing(test: &TestDb) {
+/// A caseworker's unit with a case of so many documents.
+async fn filed(
+    test: &TestDb,
+    count: usize,
+) -> (World, TestPerson, UnitId, CaseId, Vec<TestDocument>) {
     let mut world = World::new(test).await;
     let person = world.activated(false).await;
     let unit = world.unit_with(&person).await;
     let case = world.create_case(&person, unit, &[]).await;
-    let documents = world.file(&person, unit, case, 1).await;
-    let asked = Asked {
-        objects: sorted(&documents),
+    let documents = world.file(&person, unit, case, count).await;
+    (world, person, unit, case, documents)
+}
+
+/// The act of opening these documents.
+fn opening(unit: UnitId, documents: &[TestDocument]) -> Asked<'static> {
+    Asked {
+        objects: sorted(documents),
         ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-    };
+    }
+}
+
+async fn f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing(test: &TestDb) {
+    let (mut world, person, unit, case, documents) = filed(test, 1).await;
+    let asked = opening(unit, &documents);
     let (request, _) = world.act(&person, asked);
     let caller = world.caller(&person).unwrap();
     let reading = world.vault.verify_act(&caller, request).unwrap();
@@ -86,15 +101,8 @@ async fn f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothi
 }
 
 async fn an_act_is_logged_once(test: &TestDb) {
-    let mut world = World::new(test).await;
-    let person = world.activated(false).await;
-    let unit = world.unit_with(&person).await;
-    let case = world.create_case(&person, unit, &[]).await;
-    let documents = world.file(&person, unit, case, 1).await;
-    let asked = Asked {
-        objects: sorted(&documents),
-        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-    };
+    let (mut world, person, unit, _, documents) = filed(test, 1).await;
+    let asked = opening(unit, &documents);
     let (request, _) = world.act(&person, asked);
     let caller = world.caller(&person).unwrap();
     let act = world.vault.verify_act(&caller, request).unwrap();
@@ -104,10 +112,7 @@ async fn an_act_is_logged_once(test: &TestDb) {
     let logged = world.vault.log_release(grant, act.clone()).await.unwrap();
     let seen = world.vault.log_release(again, act).await;
     assert!(matches!(seen.err(), Some(StoreError::ActSeen)));
-    let asked = Asked {
-        objects: sorted(&documents),
-        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-    };
+    let asked = opening(unit, &documents);
     let (other, _) = world.act(&person, asked);
     let other = world.vault.verify_act(&caller, other).unwrap();
     let swapped = world.vault.log_release(once, other).await;
@@ -164,15 +169,8 @@ async fn rows_must_be_those_of_the_records(test: &TestDb) {
 }
 
 async fn a_restart_goes_on_where_the_last_process_stopped(test: &TestDb) {
-    let mut world = World::new(test).await;
-    let person = world.activated(false).await;
-    let unit = world.unit_with(&person).await;
-    let case = world.create_case(&person, unit, &[]).await;
-    let documents = world.file(&person, unit, case, 3).await;
-    let left_open = Asked {
-        objects: sorted(&documents),
-        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-    };
+    let (mut world, person, unit, case, documents) = filed(test, 3).await;
+    let left_open = opening(unit, &documents);
     let (logged, _) = world.log_release(&person, left_open).await.unwrap();
     let size = world.vault.directory().size();
     let root = world.vault.directory().case_state_root(case);
@@ -255,17 +253,10 @@ async fn a_second_writer_is_fenced_off(test: &TestDb) {
 }
 
 async fn many_at_once_are_committed_in_order(test: &TestDb) {
-    let mut world = World::new(test).await;
-    let person = world.activated(false).await;
-    let unit = world.unit_with(&person).await;
-    let case = world.create_case(&person, unit, &[]).await;
-    let documents = world.file(&person, unit, case, 1).await;
+    let (mut world, person, unit, _, documents) = filed(test, 1).await;
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..200 {
-        let asked = Asked {
-            objects: sorted(&documents),
-            ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-        };
+        let asked = opening(unit, &documents);
         let (request, _) = world.act(&person, asked);
         let caller = world.caller(&person).unwrap();
         let act = world.vault.verify_act(&caller, request).unwrap();
@@ -305,11 +296,7 @@ async fn a_clock_that_runs_backwards_stops_the_log(test: &TestDb) {
 }
 
 async fn f23_the_next_shard_is_opened_ahead_and_acts_go_on_when_the_quarter_turns(test: &TestDb) {
-    let mut world = World::new(test).await;
-    let person = world.activated(false).await;
-    let unit = world.unit_with(&person).await;
-    let case = world.create_case(&person, unit, &[]).await;
-    let documents = world.file(&person, unit, case, 1).await;
+    let (mut world, person, unit, _, documents) = filed(test, 1).await;
     let before = world.vault.directory().shards().count();
     assert_eq!(before, 1);
     world.advance(65 * DAY);
@@ -333,10 +320,7 @@ async fn f23_the_next_shard_is_opened_ahead_and_acts_go_on_when_the_quarter_turn
         world.restart(1).await;
         world.confirmed().await;
         assert!(world.vault.current_shard().unwrap().ends_with(quarter));
-        let asked = Asked {
-            objects: sorted(&documents),
-            ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-        };
+        let asked = opening(unit, &documents);
         let (logged, _) = world.log_release(&person, asked).await.unwrap();
         let answer = world.vault.release(&logged).await.unwrap();
         logged.complete(Outcome::Done);
@@ -362,15 +346,8 @@ async fn a_database_that_lost_what_was_published_does_not_open(test: &TestDb) {
 }
 
 async fn f11_the_gatekeepers_head_is_anchored(test: &TestDb) {
-    let mut world = World::new(test).await;
-    let person = world.activated(false).await;
-    let unit = world.unit_with(&person).await;
-    let case = world.create_case(&person, unit, &[]).await;
-    let documents = world.file(&person, unit, case, 1).await;
-    let asked = Asked {
-        objects: sorted(&documents),
-        ..Asked::new(ActKind::OpenDocument, Role::CaseWorker, Some(unit))
-    };
+    let (mut world, person, unit, _, documents) = filed(test, 1).await;
+    let asked = opening(unit, &documents);
     let (logged, _) = world.log_release(&person, asked).await.unwrap();
     drop(world.vault.release(&logged).await.unwrap());
     logged.complete(Outcome::Done);
@@ -412,8 +389,8 @@ fn as_new(row: VaultRow) -> NewVault {
 /// Closes or reopens a case.
 pub(crate) fn toggling(
     world: &mut World,
-    person: &crate::people::TestPerson,
-    case: obhut_format::CaseId,
+    person: &TestPerson,
+    case: CaseId,
     closed: bool,
 ) -> Mutation {
     let event = if closed {
