@@ -139,6 +139,14 @@ impl Keyring {
     }
 }
 
+/// The vault gives keys of what a quorum stands behind, which may be more than was replayed a moment ago.
+fn is_ahead(own: &OwnKeys, directory: &Directory) -> bool {
+    own.memberships.iter().any(|row| {
+        let unit = directory.unit(row.unit);
+        unit.is_none_or(|unit| unit.find_epoch(row.epoch).is_none())
+    })
+}
+
 fn open_membership(
     membership: &Membership,
     identity: &Identity,
@@ -207,6 +215,9 @@ impl Vault {
     pub async fn load_keyring(&mut self) -> Result<&Keyring, ClientError> {
         if self.keyring.is_none() {
             let own = self.endpoint().own_keys().await?;
+            if is_ahead(&own, self.directory()) {
+                self.sync().await?;
+            }
             let keyring = Keyring::open(own, &self.unlocked().identities(), self.directory())?;
             self.keyring = Some(keyring);
         }

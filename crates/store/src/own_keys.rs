@@ -1,5 +1,7 @@
 //! Key rows: what a caller's bundles open, and a case's keys for those who write in it.
 
+use std::sync::Arc;
+
 use obhut_format::entry::LogKey;
 use obhut_format::key::{Grant, Membership};
 use obhut_format::mutation::{LambdaWrap, UnitLink};
@@ -7,11 +9,13 @@ use obhut_format::reading::OwnKeys;
 use obhut_format::release::ReleasedCase;
 use obhut_format::statement::CaseKind;
 use obhut_format::{Blob, CaseId, Cbor, Kid, UnitId};
+use obhut_log::replay::{Directory, Unit};
 use obhut_model::Caller;
 use obhut_sql::{Batch, Kind, Row, SqlError, sql};
 
 use crate::columns::{blob, int};
 use crate::statements::{batches, statements};
+use crate::vault::QUORUM_PATIENCE;
 use crate::{StoreError, Vault};
 
 statements! {
@@ -33,9 +37,9 @@ batches! {
 }
 
 impl Vault {
-    /// Everything sealed to the caller's bundles, earlier ones included.
+    /// Everything sealed to the caller's bundles, earlier ones included, as of a head that a quorum stands behind.
     pub async fn own_keys(&self, caller: &Caller) -> Result<OwnKeys, StoreError> {
-        let directory = self.directory();
+        let directory = self.confirmed_directory().await?;
         let person = directory.person(caller.person());
         let person = person.ok_or(StoreError::NotFound)?;
         let mut keys = empty();
@@ -47,15 +51,28 @@ impl Vault {
             self.add_keys(&mut keys, policy.policy.bundle.kid()).await?;
         }
         self.add_unit_links(&mut keys).await?;
+        drop_unconfirmed(&mut keys, &directory);
         Ok(keys)
     }
 
-    /// Everything sealed to one bundle: what an invitation's bundle opens before it is replaced.
+    /// Everything sealed to one bundle: what an invitation's bundle opens before it is replaced. As confirmed as [`Self::own_keys`].
     pub async fn keys_of_kid(&self, kid: Kid) -> Result<OwnKeys, StoreError> {
+        let directory = self.confirmed_directory().await?;
         let mut keys = empty();
         self.add_keys(&mut keys, kid).await?;
         self.add_unit_links(&mut keys).await?;
+        drop_unconfirmed(&mut keys, &directory);
         Ok(keys)
+    }
+
+    /// What the records say that were committed up to now, once a quorum stands behind them: to whoever replays the log,
+    /// a key of an epoch that is not in it yet is a forged one.
+    async fn confirmed_directory(&self) -> Result<Arc<Directory>, StoreError> {
+        let directory = self.directory();
+        let last = directory.size().saturating_sub(1);
+        self.wait_published(&self.0.row.records_origin(), last, QUORUM_PATIENCE)
+            .await?;
+        Ok(directory)
     }
 
     /// Keys and links of one case, for a caseworker of its unit who is going to write in it.
@@ -197,6 +214,15 @@ impl Vault {
             rows.iter().map(|row| row.column("body")).collect();
         Ok(bodies?)
     }
+}
+
+/// Rows committed since the directory was looked at.
+fn drop_unconfirmed(keys: &mut OwnKeys, directory: &Directory) {
+    let epoch_of = |unit| directory.unit(unit).map_or(0, Unit::epoch);
+    keys.memberships
+        .retain(|row| row.epoch <= epoch_of(row.unit));
+    keys.unit_links
+        .retain(|link| link.epoch < epoch_of(link.unit));
 }
 
 struct CaseRows {

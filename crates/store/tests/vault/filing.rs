@@ -71,6 +71,10 @@ impl World {
         author: &TestPerson,
         items: &[Item],
     ) -> SignedDepositReceipt {
+        // The gatekeeper takes deposits of authors it was told of.
+        if self.vault.is_founded() {
+            self.confirmed().await;
+        }
         let vault = self.vault.id();
         let key = GateRequest::DepositKey(VaultOnly { vault });
         let GateResponse::DepositKey(key) = self.ask(key).await else {
@@ -143,7 +147,6 @@ impl World {
     }
 
     async fn invite(&mut self, person: &TestPerson, citizen: bool) {
-        self.confirmed().await;
         let registrar = Arc::clone(&self.registrar);
         self.deposit_lambda(&registrar, person).await;
         let mut event = person.enrolment(self.vault.id(), citizen);
