@@ -1,27 +1,27 @@
 //! Key rows: what a caller's bundles open, and a case's keys for those who write in it.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
+use obhut_format::batch::RecordPayload;
 use obhut_format::entry::LogKey;
 use obhut_format::key::{Grant, Membership};
 use obhut_format::mutation::{LambdaWrap, UnitLink};
 use obhut_format::reading::OwnKeys;
 use obhut_format::release::ReleasedCase;
-use obhut_format::statement::CaseKind;
+use obhut_format::statement::{CaseKind, Event, Statement};
 use obhut_format::{Blob, CaseId, Cbor, Kid, UnitId};
-use obhut_log::replay::{Directory, Unit};
 use obhut_model::Caller;
 use obhut_sql::{Batch, Kind, Row, SqlError, sql};
 
 use crate::columns::{blob, int};
 use crate::statements::{batches, statements};
-use crate::vault::QUORUM_PATIENCE;
 use crate::{StoreError, Vault};
 
 statements! {
     SELECT_MEMBERSHIPS = "SELECT body FROM memberships WHERE vault = $1 AND member = $2 ORDER BY unit, epoch";
     SELECT_UNIT_LINKS = "SELECT unit, epoch, sealed FROM unit_links WHERE vault = $1 AND unit = $2 ORDER BY epoch";
     SELECT_LAMBDA_WRAPS = "SELECT body FROM lambda_wraps WHERE vault = $1 AND recipient = $2 ORDER BY person";
+    SELECT_PAYLOADS = "SELECT payload FROM records WHERE vault = $1 AND idx >= $2 ORDER BY idx";
     SELECT_LOG_KEYS = "SELECT body FROM log_keys WHERE vault = $1 AND recipient = $2 ORDER BY origin, log_key";
 }
 
@@ -39,7 +39,7 @@ batches! {
 impl Vault {
     /// Everything sealed to the caller's bundles, earlier ones included, as of a head that a quorum stands behind.
     pub async fn own_keys(&self, caller: &Caller) -> Result<OwnKeys, StoreError> {
-        let directory = self.confirmed_directory().await?;
+        let directory = self.directory();
         let person = directory.person(caller.person());
         let person = person.ok_or(StoreError::NotFound)?;
         let mut keys = empty();
@@ -51,28 +51,50 @@ impl Vault {
             self.add_keys(&mut keys, policy.policy.bundle.kid()).await?;
         }
         self.add_unit_links(&mut keys).await?;
-        drop_unconfirmed(&mut keys, &directory);
+        self.drop_unconfirmed(&mut keys).await?;
         Ok(keys)
     }
 
     /// Everything sealed to one bundle: what an invitation's bundle opens before it is replaced. As confirmed as [`Self::own_keys`].
     pub async fn keys_of_kid(&self, kid: Kid) -> Result<OwnKeys, StoreError> {
-        let directory = self.confirmed_directory().await?;
         let mut keys = empty();
         self.add_keys(&mut keys, kid).await?;
         self.add_unit_links(&mut keys).await?;
-        drop_unconfirmed(&mut keys, &directory);
+        self.drop_unconfirmed(&mut keys).await?;
         Ok(keys)
     }
 
-    /// What the records say that were committed up to now, once a quorum stands behind them: to whoever replays the log,
-    /// a key of an epoch that is not in it yet is a forged one.
-    async fn confirmed_directory(&self) -> Result<Arc<Directory>, StoreError> {
+    /// Leaves what a quorum stands behind: to whoever replays the log up to there, a key of a later epoch is a forged one.
+    async fn drop_unconfirmed(&self, keys: &mut OwnKeys) -> Result<(), StoreError> {
+        let confirmed = self.newest_records().await?.unverified().size;
         let directory = self.directory();
-        let last = directory.size().saturating_sub(1);
-        self.wait_published(&self.0.row.records_origin(), last, QUORUM_PATIENCE)
-            .await?;
-        Ok(directory)
+        let newer = self.epochs_since(confirmed).await?;
+        let is_confirmed = |unit, epoch| {
+            let unit = directory.unit(unit).filter(|unit| epoch <= unit.epoch());
+            unit.is_some_and(|unit| !newer.contains(&(unit.unit, epoch)))
+        };
+        keys.memberships
+            .retain(|row| is_confirmed(row.unit, row.epoch));
+        keys.unit_links
+            .retain(|link| is_confirmed(link.unit, link.epoch + 1));
+        Ok(())
+    }
+
+    /// Unit epochs that records from `first` on begin.
+    async fn epochs_since(&self, first: u64) -> Result<HashSet<(UnitId, u32)>, StoreError> {
+        let statement = sql(SELECT_PAYLOADS).bind(self.id().0).bind(int(first));
+        let mut epochs = HashSet::new();
+        for row in self.0.db.fetch_all("epochs_since", statement).await? {
+            let payload = RecordPayload::from_bytes(&row.column::<Vec<u8>>("payload")?);
+            let payload = payload.map_err(|_| StoreError::Damaged("a record does not parse"))?;
+            if let RecordPayload::Statement(signed) = payload
+                && let Ok(statement) = Statement::from_bytes(&signed.statement.0)
+                && let Event::UnitEpoch(epoch) = statement.event
+            {
+                epochs.insert((epoch.unit, epoch.epoch));
+            }
+        }
+        Ok(epochs)
     }
 
     /// Keys and links of one case, for a caseworker of its unit who is going to write in it.
@@ -214,15 +236,6 @@ impl Vault {
             rows.iter().map(|row| row.column("body")).collect();
         Ok(bodies?)
     }
-}
-
-/// Rows committed since the directory was looked at.
-fn drop_unconfirmed(keys: &mut OwnKeys, directory: &Directory) {
-    let epoch_of = |unit| directory.unit(unit).map_or(0, Unit::epoch);
-    keys.memberships
-        .retain(|row| row.epoch <= epoch_of(row.unit));
-    keys.unit_links
-        .retain(|link| link.epoch < epoch_of(link.unit));
 }
 
 struct CaseRows {

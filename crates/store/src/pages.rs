@@ -39,8 +39,7 @@ impl Vault {
         from: u64,
         reader: Option<&Caller>,
     ) -> Result<RecordsPage, StoreError> {
-        let origin = self.0.row.records_origin();
-        let signed = self.newest_records(&origin).await?;
+        let signed = self.newest_records().await?;
         let end = signed
             .unverified()
             .size
@@ -73,10 +72,11 @@ impl Vault {
 
     /// A head that covers what was committed before the question, so that whoever wrote a record
     /// reads it; the newest one there is when its quorum is late.
-    async fn newest_records(&self, origin: &str) -> Result<Arc<SignedCheckpoint>, StoreError> {
+    pub(crate) async fn newest_records(&self) -> Result<Arc<SignedCheckpoint>, StoreError> {
+        let origin = self.0.row.records_origin();
         let last = self.directory().size().saturating_sub(1);
-        match self.wait_published(origin, last, FRESH_PATIENCE).await {
-            Err(StoreError::NoQuorum) => self.wait_published(origin, 0, QUORUM_PATIENCE).await,
+        match self.wait_published(&origin, last, FRESH_PATIENCE).await {
+            Err(StoreError::NoQuorum) => self.wait_published(&origin, 0, QUORUM_PATIENCE).await,
             other => other,
         }
     }

@@ -277,14 +277,16 @@ fn a_vault_that_cannot_be_opened_does_not_stop_its_neighbour() {
 /// Starts a command and kills it after a while; whether it was still at work.
 fn kill_after(stack: &Stack, arguments: &[&str], pause: Duration) -> bool {
     let mut command = stack.server_process(arguments);
+    let said = stack.folder().join("killed.log");
     let mut child = command
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
     std::thread::sleep(pause);
     if let Some(ended) = child.try_wait().unwrap() {
-        assert!(ended.success(), "{arguments:?}");
+        let said = std::fs::read_to_string(&said).unwrap();
+        assert!(ended.success(), "{arguments:?} {ended}: {said}");
         return false;
     }
     let _ = child.kill();

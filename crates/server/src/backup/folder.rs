@@ -15,11 +15,13 @@ use crate::objects::make_folder;
 /// Lies in a folder whose backup was begun and not finished.
 pub(super) const UNFINISHED: &str = "unfinished";
 
+/// Ends the name of a file that is being written.
+const STAGED: &str = ".new";
+
 /// Makes the folder, or takes one over in which a backup was broken off; capsules copied then stay.
 pub(super) fn begin(folder: &Path) -> Result<(), BackupError> {
     let begun = folder.join(UNFINISHED);
-    let used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if used && !begun.exists() {
+    if !begun.exists() && is_used(folder) {
         return Err(BackupError::Occupied(folder.to_owned()));
     }
     make_folder(folder).map_err(file_error(folder))?;
@@ -45,6 +47,13 @@ pub(super) fn begin(folder: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
+/// Whether anything lies in a folder but the mark of a backup that was killed while it wrote that.
+fn is_used(folder: &Path) -> bool {
+    let half = format!("{UNFINISHED}{STAGED}");
+    let mut entries = fs::read_dir(folder).into_iter().flatten();
+    entries.any(|entry| entry.map_or(true, |entry| *entry.file_name() != *half))
+}
+
 /// Everything is durable and the manifest is in its place: the backup counts.
 pub(super) fn end(folder: &Path) -> Result<(), BackupError> {
     let path = folder.join(UNFINISHED);
@@ -60,7 +69,7 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
 /// Writes a file only its owner may read, durable and whole or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
     let mut staged = path.as_os_str().to_owned();
-    staged.push(".new");
+    staged.push(STAGED);
     let write = || -> io::Result<()> {
         let mut file = create(Path::new(&staged))?;
         file.write_all(bytes)?;
@@ -128,5 +137,24 @@ impl Write for Hashed {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn takes_over_what_was_broken_off_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("backup");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("unfinished.new"), b"This").unwrap();
+        begin(&folder).unwrap();
+        begin(&folder).unwrap();
+        end(&folder).unwrap();
+        assert!(matches!(begin(&folder), Err(BackupError::Occupied(_))));
     }
 }
