@@ -208,12 +208,16 @@ impl Place {
 }
 
 const DEPOSIT: &str = "SELECT * FROM deposits WHERE vault = $1 AND batch = $2";
-const ALL_DEPOSITS: &str = "SELECT vault, batch FROM deposits";
+const ALL_DEPOSITS: &str = "SELECT vault, batch FROM deposits
+    WHERE (vault, batch) > ($1, $2) ORDER BY vault, batch LIMIT $3";
 const SHARES_OF_BATCH: &str = "SELECT * FROM shares WHERE vault = $1 AND batch = $2";
 const SHARE: &str = "SELECT * FROM shares WHERE vault = $1 AND share_id = $2";
 const PERSON_SHARE: &str =
     "SELECT * FROM shares WHERE vault = $1 AND object = $2 AND kind = 'person'";
-const ALL_SHARES: &str = "SELECT vault, share_id FROM shares";
+const ALL_SHARES: &str = "SELECT vault, share_id FROM shares
+    WHERE (vault, share_id) > ($1, $2) ORDER BY vault, share_id LIMIT $3";
+/// Ids read at a time.
+const PAGE: i64 = 10_000;
 const ALL_TOMBSTONES: &str = "SELECT * FROM tombstones";
 const SHARE_NAMES: [(&str, Kind); 2] = [("vault", Kind::Blob), ("share_id", Kind::Blob)];
 const SHARES_NAMED: Batch<2> = Batch::with(
@@ -391,16 +395,30 @@ async fn missing<const N: usize>(
     all: &'static str,
     column: &'static str,
 ) -> Result<Vec<([u8; 16], [u8; N])>, SqlError> {
-    let mut seen = HashSet::new();
-    for row in to.fetch_all("gate_ids", sql(all)).await? {
-        seen.insert((row.column("vault")?, row.column(column)?));
-    }
-    let mut missing = Vec::new();
-    for row in from.fetch_all("gate_ids", sql(all)).await? {
-        let id = (row.column("vault")?, row.column(column)?);
-        if !seen.contains(&id) {
-            missing.push(id);
+    let seen: HashSet<_> = read_ids(to, all, column).await?.into_iter().collect();
+    let mut missing = read_ids(from, all, column).await?;
+    missing.retain(|id| !seen.contains(id));
+    Ok(missing)
+}
+
+/// Page by page: no statement takes longer the more there is.
+async fn read_ids<const N: usize>(
+    db: &Db,
+    all: &'static str,
+    column: &'static str,
+) -> Result<Vec<([u8; 16], [u8; N])>, SqlError> {
+    let mut ids: Vec<([u8; 16], [u8; N])> = Vec::new();
+    loop {
+        let (vault, id) = ids.last().map_or((Vec::new(), Vec::new()), |(vault, id)| {
+            (vault.to_vec(), id.to_vec())
+        });
+        let page = sql(all).bind(vault).bind(id).bind(PAGE);
+        let rows = db.fetch_all("gate_ids", page).await?;
+        for row in &rows {
+            ids.push((row.column("vault")?, row.column(column)?));
+        }
+        if i64::try_from(rows.len()).unwrap_or(i64::MAX) < PAGE {
+            return Ok(ids);
         }
     }
-    Ok(missing)
 }

@@ -304,6 +304,7 @@ impl Config {
         }
         let positive = [
             ("database.connections", u64::from(self.database.connections)),
+            ("database.answer_seconds", self.database.answer_seconds),
             ("sessions.idle_minutes", self.sessions.idle_minutes),
             ("sessions.absolute_hours", self.sessions.absolute_hours),
             (
@@ -486,7 +487,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains(" = "))
             .collect();
-        assert_eq!(known.len(), 33, "{known:?}");
+        assert_eq!(known.len(), 34, "{known:?}");
     }
 
     #[test]

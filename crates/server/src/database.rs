@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use obhut_sql::{Db, Options};
 use serde::{Deserialize, Serialize, Serializer};
@@ -31,6 +32,8 @@ pub struct DatabaseConfig {
     pub url_file: Option<PathBuf>,
     /// Connections to PostgreSQL, for each server.
     pub connections: u32,
+    /// How long PostgreSQL may take to answer a statement, seconds.
+    pub answer_seconds: u64,
 }
 
 impl Default for DatabaseConfig {
@@ -40,6 +43,7 @@ impl Default for DatabaseConfig {
             url: None,
             url_file: None,
             connections: Options::default().postgres_connections,
+            answer_seconds: Options::default().answer_within.as_secs(),
         }
     }
 }
@@ -97,6 +101,7 @@ impl DatabaseConfig {
         }
         let options = Options {
             postgres_connections: self.connections,
+            answer_within: Duration::from_secs(self.answer_seconds),
             ..Options::default()
         };
         Db::open_with(target.expose(), &options)

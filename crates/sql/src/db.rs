@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 use sqlx::{PgPool, SqlitePool};
 
 use crate::batch::Texts;
+use crate::lent::{GRACE, Lent};
 use crate::metrics::Metrics;
 use crate::tx::{Home, Session};
 use crate::{Counters, Inspection, Options, Row, SqlError, Statement, Tx, inspect, open};
 
 /// A database of either engine. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
-pub struct Db(pub(crate) Arc<Shared>);
+pub struct Db {
+    pub(crate) shared: Arc<Shared>,
+    unhurried: bool,
+}
 
 /// Which engine is behind a [`Db`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub enum Engine {
 
 pub(crate) struct Shared {
     pub(crate) pools: Pools,
+    /// How long a statement on PostgreSQL may take.
+    pub(crate) answer_within: Duration,
     pub(crate) metrics: Metrics,
     pub(crate) texts: Texts,
 }
@@ -51,6 +57,12 @@ enum Mode {
     Write,
 }
 
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const WRITE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+const READ_UNHURRIED: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0";
+const WRITE_UNHURRIED: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL statement_timeout = 0";
+
 impl Db {
     /// Opens `postgres://…` (or `postgresql://…`), or the SQLite file at this path, which is
     /// created when missing.
@@ -69,25 +81,42 @@ impl Db {
 
     /// Connects to a PostgreSQL server.
     pub async fn open_postgres(url: &str, options: &Options) -> Result<Self, SqlError> {
-        open::postgres(url, options).await.map(Self::over)
+        let pools = open::postgres(url, options).await?;
+        Ok(Self::over(pools, options))
     }
 
     /// Opens a SQLite file with mode 0600 in an existing folder.
     pub async fn open_sqlite(path: &Path, options: &Options) -> Result<Self, SqlError> {
-        open::sqlite(path, options).await.map(Self::over)
+        let pools = open::sqlite(path, options).await?;
+        Ok(Self::over(pools, options))
     }
 
-    fn over(pools: Pools) -> Self {
-        Self(Arc::new(Shared {
+    fn over(pools: Pools, options: &Options) -> Self {
+        let shared = Shared {
             pools,
+            answer_within: options.answer_within + GRACE,
             metrics: Metrics::default(),
             texts: Texts::default(),
-        }))
+        };
+        Self {
+            shared: Arc::new(shared),
+            unhurried: false,
+        }
+    }
+
+    /// The same database for long work that somebody has ordered – a backup, a move, a comparison of
+    /// everything: a statement may take hours before its connection is given up.
+    #[must_use]
+    pub fn unhurried(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            unhurried: true,
+        }
     }
 
     /// Which engine this is.
     pub fn engine(&self) -> Engine {
-        match self.0.pools {
+        match self.shared.pools {
             Pools::Postgres(_) => Engine::Postgres,
             Pools::Sqlite { .. } => Engine::Sqlite,
         }
@@ -146,18 +175,18 @@ impl Db {
 
     /// Counters by name since the database was opened.
     pub fn counters(&self) -> BTreeMap<&'static str, Counters> {
-        self.0.metrics.snapshot()
+        self.shared.metrics.snapshot()
     }
 
     /// What the server says about itself, for an operator.
     pub async fn inspect(&self) -> Result<Inspection, SqlError> {
-        inspect::inspect(&self.0.pools).await
+        inspect::inspect(&self.shared).await
     }
 
     /// Empties SQLite's write-ahead log into the database file, so that overwritten content is
     /// left in neither. Nothing to do on PostgreSQL.
     pub async fn checkpoint(&self) -> Result<(), SqlError> {
-        if let Pools::Sqlite { writer, .. } = &self.0.pools {
+        if let Pools::Sqlite { writer, .. } = &self.shared.pools {
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
                 .execute(writer)
                 .await?;
@@ -165,10 +194,16 @@ impl Db {
         Ok(())
     }
 
-    /// Waits for the transactions under way and closes all connections.
+    /// Waits for the transactions under way, no longer than a statement may take, and closes all
+    /// connections.
     pub async fn close(&self) {
-        match &self.0.pools {
-            Pools::Postgres(pool) => pool.close().await,
+        match &self.shared.pools {
+            Pools::Postgres(pool) => {
+                let closing = tokio::time::timeout(self.shared.answer_within, pool.close());
+                if closing.await.is_err() {
+                    tracing::warn!("connections to the database were left behind");
+                }
+            }
             Pools::Sqlite { reader, writer, .. } => {
                 reader.close().await;
                 writer.close().await;
@@ -204,7 +239,7 @@ impl Db {
     {
         let session = self.begin(mode).await.map_err(Failure::from)?;
         let home = Home::default();
-        let tx = Tx::new(session, Arc::clone(&self.0), Arc::clone(&home));
+        let tx = Tx::new(session, Arc::clone(&self.shared), Arc::clone(&home));
         let result = f(tx).await;
         let returned = home.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((session, outcome)) = returned else {
@@ -229,16 +264,8 @@ impl Db {
     }
 
     async fn begin(&self, mode: Mode) -> Result<Session, SqlError> {
-        let session = match (&self.0.pools, mode) {
-            (Pools::Postgres(pool), Mode::Read) => {
-                let text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Session::Postgres(pool.begin_with(text).await?)
-            }
-            (Pools::Postgres(pool), Mode::Write) => {
-                let text = "BEGIN ISOLATION LEVEL SERIALIZABLE";
-                Session::Postgres(pool.begin_with(text).await?)
-            }
-            (Pools::Postgres(pool), Mode::Single) => Session::PostgresSingle(pool.acquire().await?),
+        let session = match (&self.shared.pools, mode) {
+            (Pools::Postgres(pool), mode) => self.begin_postgres(pool, mode).await?,
             (Pools::Sqlite { reader, .. }, Mode::Read) => Session::Sqlite(reader.begin().await?),
             (Pools::Sqlite { reader, .. }, Mode::Single) => {
                 Session::SqliteSingle(reader.acquire().await?)
@@ -248,6 +275,20 @@ impl Db {
             }
         };
         Ok(session)
+    }
+
+    async fn begin_postgres(&self, pool: &PgPool, mode: Mode) -> Result<Session, SqlError> {
+        let (limit, text) = match (mode, self.unhurried) {
+            (Mode::Single, false) => {
+                let lent = Lent::take(pool, self.shared.answer_within).await?;
+                return Ok(Session::PostgresSingle(lent));
+            }
+            (Mode::Read, false) => (self.shared.answer_within, READ),
+            (Mode::Write, false) => (self.shared.answer_within, WRITE),
+            (Mode::Read | Mode::Single, true) => (UNHURRIED, READ_UNHURRIED),
+            (Mode::Write, true) => (UNHURRIED, WRITE_UNHURRIED),
+        };
+        Ok(Session::Postgres(Lent::begin(pool, limit, text).await?))
     }
 }
 
@@ -268,9 +309,12 @@ impl<E: From<SqlError>> From<SqlError> for Failure<E> {
 impl<E: From<SqlError>> Failure<E> {
     /// A connection lost while committing leaves open whether the change was made.
     fn of_commit(error: SqlError) -> Self {
-        let retries = match error {
-            SqlError::Unavailable(_) => 0,
-            _ => retries(&error),
+        let (error, retries) = match error {
+            SqlError::Unavailable(error) => (SqlError::Undecided(error), 0),
+            error => {
+                let retries = retries(&error);
+                (error, retries)
+            }
         };
         let error = error.into();
         Self { error, retries }
@@ -284,11 +328,20 @@ pub(crate) fn retries(error: &SqlError) -> u32 {
         SqlError::Conflict(_) => 14,
         // Its time is up already.
         SqlError::Unavailable(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => 0,
+        SqlError::Unavailable(sqlx::Error::Database(error))
+            if error.code().as_deref() == Some(STATEMENT_TIMEOUT) =>
+        {
+            0
+        }
         SqlError::Unavailable(_) => 4,
         _ => 0,
     }
 }
 
+/// The server's word for a statement that it ended because it took too long.
+const STATEMENT_TIMEOUT: &str = "57014";
+/// Long enough for whatever somebody has ordered, short of for ever.
+pub(crate) const UNHURRIED: Duration = Duration::from_hours(6);
 /// SQLite's own waiting for another process counts against this.
 const PATIENCE: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(1);
@@ -328,7 +381,7 @@ impl<'a> Watch<'a> {
             );
         }
         self.db
-            .0
+            .shared
             .metrics
             .record(self.name, result.is_err(), retries, took);
         result

@@ -76,10 +76,14 @@ pub enum SqlError {
     /// The database can be read only: a read-only file or folder, a standby, or a write in `read`.
     #[error("the database is read-only")]
     ReadOnly(#[source] sqlx::Error),
-    /// The database cannot be reached or opened, or has no free connection. If it happens while
-    /// committing, whether the change was made is not known.
+    /// The database cannot be reached or opened, has no free connection, or did not answer in time.
+    /// Nothing was committed.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// The connection was lost, or silent for too long, while committing: whether the change was made
+    /// is not known, and a server that was not reached in time may still make it.
+    #[error("the database did not say whether it committed")]
+    Undecided(#[source] sqlx::Error),
 }
 
 impl From<sqlx::Error> for SqlError {
@@ -145,8 +149,11 @@ fn classify_postgres(error: &PgDatabaseError) -> Class {
         "25006" => Class::ReadOnly,
         "40001" | "40P01" | "55P03" => Class::Conflict,
         "53100" => Class::DiskFull,
-        // The last two: the server ended a connection that stood still.
-        "3D000" | "53300" | "57P01" | "57P02" | "57P03" | "25P03" | "57P05" => Class::Unavailable,
+        // From the fourth on: the server ended a statement that took too long, a connection that
+        // stood still.
+        "3D000" | "53300" | "57P01" | "57014" | "57P02" | "57P03" | "25P03" | "57P05" => {
+            Class::Unavailable
+        }
         code if code.starts_with("08") || code.starts_with("28") => Class::Unavailable,
         _ => Class::Other,
     }

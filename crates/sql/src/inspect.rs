@@ -1,9 +1,10 @@
 //! What an operator wants to know of a database before trusting it with anything.
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::SqlitePool;
 
 use crate::SqlError;
-use crate::db::Pools;
+use crate::db::{Pools, Shared};
+use crate::lent::{Lent, within};
 
 /// What a database says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub struct Inspection {
     pub warnings: Vec<String>,
 }
 
-pub(crate) async fn inspect(pools: &Pools) -> Result<Inspection, SqlError> {
-    match pools {
-        Pools::Postgres(pool) => postgres(pool).await,
+pub(crate) async fn inspect(shared: &Shared) -> Result<Inspection, SqlError> {
+    match &shared.pools {
+        Pools::Postgres(pool) => postgres(Lent::take(pool, shared.answer_within).await?).await,
         Pools::Sqlite { reader, .. } => sqlite(reader).await,
     }
 }
@@ -28,9 +29,15 @@ const SETTINGS: &str = "SELECT current_setting('server_version'), current_settin
     pg_is_in_recovery(), \
     COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), FALSE)";
 
-async fn postgres(pool: &PgPool) -> Result<Inspection, SqlError> {
+async fn postgres(mut lent: Lent) -> Result<Inspection, SqlError> {
     type Settings = (String, String, String, String, bool, bool);
-    let found: Settings = sqlx::query_as(SETTINGS).fetch_one(pool).await?;
+    let limit = lent.answer_within();
+    let found = within(
+        limit,
+        sqlx::query_as(SETTINGS).fetch_one(lent.connection()?),
+    )
+    .await;
+    let found: Settings = lent.judge(found)?;
     let (version, fsync, pages, commit, standby, encrypted) = found;
     let mut warnings = Vec::new();
     for (name, value) in [("fsync", fsync), ("full_page_writes", pages)] {

@@ -4,6 +4,7 @@ mod batch;
 mod db;
 mod error;
 mod inspect;
+mod lent;
 mod lock;
 mod metrics;
 mod migrate;

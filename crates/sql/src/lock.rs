@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::db::Pools;
+use crate::lent::{TRIVIAL_WITHIN, within};
 use crate::{Db, SqlError};
 
 /// A lock held until it is dropped or its connection is lost.
@@ -34,7 +35,7 @@ impl Lock {
     pub async fn is_held(&mut self) -> bool {
         match &mut self.0 {
             Held::File(_) => true,
-            Held::Postgres(connection) => connection.ping().await.is_ok(),
+            Held::Postgres(connection) => within(Lock::PATIENCE, connection.ping()).await.is_ok(),
         }
     }
 }
@@ -42,29 +43,34 @@ impl Lock {
 impl Db {
     /// Takes the lock of this number, or gives `None` when another process or holder has it.
     pub async fn try_lock(&self, key: i64) -> Result<Option<Lock>, SqlError> {
-        match &self.0.pools {
+        match &self.shared.pools {
             Pools::Postgres(pool) => {
-                let mut connection = pool.acquire().await?.detach();
-                let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
-                    .bind(key)
-                    .fetch_one(&mut connection)
-                    .await?;
-                let taken: bool = row.try_get(0)?;
-                if !taken {
-                    // A failure to say goodbye changes nothing.
-                    let _ = connection.close().await;
-                    return Ok(None);
-                }
-                let limit = format!("{}ms", Lock::PATIENCE.as_millis());
-                sqlx::query("SELECT set_config('idle_session_timeout', $1, false)")
-                    .bind(limit)
-                    .execute(&mut connection)
-                    .await?;
-                Ok(Some(Lock(Held::Postgres(connection))))
+                let connection = pool.acquire().await?.detach();
+                try_lock_session(connection, key).await
             }
             Pools::Sqlite { path, .. } => try_lock_file(path, key),
         }
     }
+}
+
+/// Lock and limit in one statement: the server lets go of a lock whose holder never heard of it.
+const TRY_LOCK: &str =
+    "SELECT set_config('idle_session_timeout', $2, false), pg_try_advisory_lock($1)";
+
+async fn try_lock_session(
+    mut connection: PgConnection,
+    key: i64,
+) -> Result<Option<Lock>, SqlError> {
+    let limit = format!("{}ms", Lock::PATIENCE.as_millis());
+    let asked = sqlx::query(TRY_LOCK).bind(key).bind(limit);
+    let row = within(TRIVIAL_WITHIN, asked.fetch_one(&mut connection)).await?;
+    let taken: bool = row.try_get(1)?;
+    if taken {
+        return Ok(Some(Lock(Held::Postgres(connection))));
+    }
+    // A failure to say goodbye changes nothing.
+    let _ = within(TRIVIAL_WITHIN, connection.close()).await;
+    Ok(None)
 }
 
 fn try_lock_file(database: &Path, key: i64) -> Result<Option<Lock>, SqlError> {

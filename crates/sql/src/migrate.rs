@@ -1,10 +1,12 @@
 //! Migrations: numbered scripts, each applied once.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::db::Pools;
+use crate::db::{Pools, UNHURRIED};
+use crate::lent::Lent;
 use crate::tx::{Home, Session};
 use crate::{Db, Engine, SqlError, Tx, sql};
 
@@ -63,8 +65,10 @@ const HAS_TABLES_POSTGRES: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS tables FRO
 const HAS_TABLES_SQLITE: &str = "SELECT COUNT(*) AS tables FROM sqlite_master \
     WHERE name IN ('schema_migrations', 'schema_compatibility')";
 
-/// Any fixed number; two servers that start at once must use the same.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(5430221764881)";
+/// Any fixed number; two servers that start at once must use the same. Asked for again and again: to
+/// wait for it would look like a server that does not answer.
+const LOCK: &str = "SELECT pg_try_advisory_xact_lock(5430221764881) AS taken";
+const LOCK_EVERY: Duration = Duration::from_millis(50);
 
 impl Db {
     /// Brings the schema up to date in one transaction and tells how many steps were applied.
@@ -79,7 +83,7 @@ impl Db {
         };
         let session = self.begin_migration().await?;
         let home = Home::default();
-        let mut tx = Tx::new(session, Arc::clone(&self.0), home.clone());
+        let mut tx = Tx::new(session, Arc::clone(&self.shared), home.clone());
         let result = apply(&mut tx, self.engine(), steps).await;
         drop(tx);
         let returned = home.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -134,10 +138,11 @@ impl Db {
     /// Read committed, because what another server applied while this one waited for the lock
     /// must be seen.
     async fn begin_migration(&self) -> Result<Session, SqlError> {
-        let session = match &self.0.pools {
+        let session = match &self.shared.pools {
             Pools::Postgres(pool) => {
                 let text = "BEGIN ISOLATION LEVEL READ COMMITTED";
-                Session::Postgres(pool.begin_with(text).await?)
+                let limit = self.shared.answer_within;
+                Session::Postgres(Lent::begin(pool, limit, text).await?)
             }
             Pools::Sqlite { writer, .. } => {
                 Session::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
@@ -149,12 +154,17 @@ impl Db {
 
 async fn apply(tx: &mut Tx, engine: Engine, steps: &[Migration]) -> Result<usize, SqlError> {
     if engine == Engine::Postgres {
-        sql(LOCK).execute(tx).await?;
+        while !sql(LOCK).fetch_one(tx).await?.column("taken")? {
+            tokio::time::sleep(LOCK_EVERY).await;
+        }
     }
     sql(CREATE).execute(tx).await?;
     sql(CREATE_COMPATIBILITY).execute(tx).await?;
     let done = count_applied(tx, steps).await?;
     let new = steps.get(done..).unwrap_or_default();
+    if !new.is_empty() {
+        tx.take_time(UNHURRIED).await?;
+    }
     for step in new {
         tx.run_script(step.sql).await?;
         sql(RECORD)

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::SqlError;
 use crate::db::Pools;
+use crate::lent::{Lent, TRIVIAL_WITHIN, within};
 
 /// How a database is opened. The defaults suit a server.
 #[derive(Clone, Debug)]
@@ -27,6 +28,10 @@ pub struct Options {
     /// How long to wait for a free connection, and for a server that is just starting. 10 s
     /// unless changed.
     pub acquire_timeout: Duration,
+    /// How long PostgreSQL may take to answer a statement, before its connection is closed and the
+    /// caller told so. 15 s unless changed: longer than a transaction that stands still keeps others
+    /// waiting.
+    pub answer_within: Duration,
     /// How long SQLite waits for another process's lock. 5 s unless changed.
     pub busy_timeout: Duration,
 }
@@ -38,6 +43,7 @@ impl Default for Options {
             sqlite_readers: 4,
             statement_cache: 256,
             acquire_timeout: Duration::from_secs(10),
+            answer_within: Duration::from_secs(15),
             busy_timeout: Duration::from_secs(5),
         }
     }
@@ -50,8 +56,7 @@ pub(crate) async fn postgres(url: &str, options: &Options) -> Result<Pools, SqlE
     let connect = PgConnectOptions::from_str(url)?
         .statement_cache_capacity(options.statement_cache)
         .application_name("obhut")
-        // A process that stands still must not hold the rows of its transaction for ever.
-        .options([("idle_in_transaction_session_timeout", "10s")])
+        .options(session_limits(options))
         .disable_statement_logging();
     let connect = demand_tls(connect);
     let pool = PgPoolOptions::new()
@@ -61,15 +66,31 @@ pub(crate) async fn postgres(url: &str, options: &Options) -> Result<Pools, SqlE
         .before_acquire(|connection, state| {
             Box::pin(async move {
                 if state.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
+                    within(TRIVIAL_WITHIN, connection.ping()).await?;
                 }
                 Ok(true)
             })
         })
         .connect_with(connect)
         .await?;
-    refuse_old(&pool).await?;
+    refuse_old(Lent::take(&pool, options.answer_within).await?).await?;
     Ok(Pools::Postgres(pool))
+}
+
+/// What the server does by itself. A process that stands still must not hold the rows of its
+/// transaction for ever, nor one that cannot be reached any more.
+fn session_limits(options: &Options) -> [(&'static str, String); 6] {
+    [
+        ("idle_in_transaction_session_timeout", "10s".to_owned()),
+        (
+            "statement_timeout",
+            format!("{}ms", options.answer_within.as_millis()),
+        ),
+        ("tcp_keepalives_idle", "15s".to_owned()),
+        ("tcp_keepalives_interval", "5s".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+        ("tcp_user_timeout", "30s".to_owned()),
+    ]
 }
 
 /// "TLS if the server offers it" protects from nobody in the path: away from this machine the
@@ -91,10 +112,12 @@ fn demand_tls(connect: PgConnectOptions) -> PgConnectOptions {
 /// The oldest PostgreSQL that is tested, as the server counts versions.
 const OLDEST_POSTGRES: i32 = 150_000;
 
-async fn refuse_old(pool: &PgPool) -> Result<(), SqlError> {
+async fn refuse_old(mut lent: Lent) -> Result<(), SqlError> {
     let text = "SELECT CAST(current_setting('server_version_num') AS INTEGER), \
         current_setting('server_version')";
-    let (number, found): (i32, String) = sqlx::query_as(text).fetch_one(pool).await?;
+    let limit = lent.answer_within();
+    let found = within(limit, sqlx::query_as(text).fetch_one(lent.connection()?)).await;
+    let (number, found): (i32, String) = lent.judge(found)?;
     if number < OLDEST_POSTGRES {
         return Err(SqlError::OldServer { found });
     }
@@ -208,5 +231,31 @@ mod tests {
             let unavailable = matches!(refused, SqlError::Unavailable(_));
             assert!(unavailable, "{answer:?}: {refused:?}");
         }
+    }
+
+    /// A server that lets everybody in and says nothing more.
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_given_up() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = io::Read::read(&mut stream, &mut [0; 512]);
+                let welcome = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+                io::Write::write_all(&mut stream, welcome).unwrap();
+                held.push(stream);
+            }
+        });
+        let options = Options {
+            answer_within: Duration::from_secs(1),
+            ..Options::default()
+        };
+        let url = format!("postgres://o@127.0.0.1:{port}/o?sslmode=disable");
+        let opening = crate::Db::open_with(&url, &options);
+        let opened = tokio::time::timeout(Duration::from_secs(5), opening).await;
+        let refused = opened.unwrap().err().unwrap();
+        assert!(matches!(refused, SqlError::Unavailable(_)), "{refused:?}");
     }
 }

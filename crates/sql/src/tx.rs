@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Executor as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Executor as _, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::db::{Shared, retries};
+use crate::lent::{Lent, within};
 use crate::row::Engine;
 use crate::statement::Statement;
 use crate::value::{postgres_arguments, sqlite_arguments};
@@ -76,11 +79,12 @@ impl Tx {
 
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => match postgres(statement) {
-                Ok(query) => query
-                    .execute(connection)
-                    .await
-                    .map(|done| done.rows_affected()),
+            Connection::Postgres(lent) => match postgres(statement) {
+                Ok(query) => {
+                    let limit = lent.answer_within();
+                    let done = within(limit, query.execute(lent.connection()?)).await;
+                    lent.judge(done).map(|done| done.rows_affected())
+                }
                 Err(error) => Err(error),
             },
             Connection::Sqlite(connection) => match sqlite(statement) {
@@ -96,11 +100,12 @@ impl Tx {
 
     pub(crate) async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => match postgres(statement) {
-                Ok(query) => query
-                    .fetch_all(connection)
-                    .await
-                    .map(|rows| wrap(rows, Engine::Postgres)),
+            Connection::Postgres(lent) => match postgres(statement) {
+                Ok(query) => {
+                    let limit = lent.answer_within();
+                    let rows = within(limit, query.fetch_all(lent.connection()?)).await;
+                    lent.judge(rows).map(|rows| wrap(rows, Engine::Postgres))
+                }
                 Err(error) => Err(error),
             },
             Connection::Sqlite(connection) => match sqlite(statement) {
@@ -119,11 +124,13 @@ impl Tx {
         statement: Statement,
     ) -> Result<Option<Row>, SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => match postgres(statement) {
-                Ok(query) => query
-                    .fetch_optional(connection)
-                    .await
-                    .map(|row| row.map(|row| Row(Engine::Postgres(row)))),
+            Connection::Postgres(lent) => match postgres(statement) {
+                Ok(query) => {
+                    let limit = lent.answer_within();
+                    let row = within(limit, query.fetch_optional(lent.connection()?)).await;
+                    let row = lent.judge(row);
+                    row.map(|row| row.map(|row| Row(Engine::Postgres(row))))
+                }
                 Err(error) => Err(error),
             },
             Connection::Sqlite(connection) => match sqlite(statement) {
@@ -139,17 +146,34 @@ impl Tx {
 
     pub(crate) async fn prepare(&mut self, statement: Statement) -> Result<(), SqlError> {
         let result = match self.connection()? {
-            Connection::Postgres(connection) => connection.prepare(statement.text).await.map(drop),
+            Connection::Postgres(lent) => {
+                let limit = lent.answer_within();
+                let prepared = within(limit, lent.connection()?.prepare(statement.text)).await;
+                lent.judge(prepared).map(drop)
+            }
             Connection::Sqlite(connection) => connection.prepare(statement.text).await.map(drop),
         };
         self.note(result)
+    }
+
+    /// Lets every statement from here on take so long, on PostgreSQL.
+    pub(crate) async fn take_time(&mut self, limit: Duration) -> Result<(), SqlError> {
+        if let Connection::Postgres(lent) = self.connection()? {
+            lent.set_answer_within(limit);
+            self.run_script("SET LOCAL statement_timeout = 0").await?;
+        }
+        Ok(())
     }
 
     /// Runs DDL: several statements, none of them prepared.
     pub(crate) async fn run_script(&mut self, script: &'static str) -> Result<(), SqlError> {
         let script = sqlx::raw_sql(script);
         let result = match self.connection()? {
-            Connection::Postgres(connection) => script.execute(connection).await.map(drop),
+            Connection::Postgres(lent) => {
+                let limit = lent.answer_within();
+                let done = within(limit, script.execute(lent.connection()?)).await;
+                lent.judge(done).map(drop)
+            }
             Connection::Sqlite(connection) => script.execute(connection).await.map(drop),
         };
         self.note(result)
@@ -174,23 +198,22 @@ fn sqlite(statement: Statement) -> Result<Query<'static, Sqlite, SqliteArguments
 ///
 /// A transaction dropped unfinished rolls back.
 pub(crate) enum Session {
-    Postgres(Transaction<'static, Postgres>),
-    PostgresSingle(PoolConnection<Postgres>),
+    Postgres(Lent),
+    PostgresSingle(Lent),
     Sqlite(Transaction<'static, Sqlite>),
     SqliteSingle(PoolConnection<Sqlite>),
 }
 
 /// What a statement runs on.
 pub(crate) enum Connection<'a> {
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut Lent),
     Sqlite(&'a mut SqliteConnection),
 }
 
 impl Session {
     fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::Postgres(transaction) => Connection::Postgres(transaction),
-            Self::PostgresSingle(connection) => Connection::Postgres(connection),
+            Self::Postgres(lent) | Self::PostgresSingle(lent) => Connection::Postgres(lent),
             Self::Sqlite(transaction) => Connection::Sqlite(transaction),
             Self::SqliteSingle(connection) => Connection::Sqlite(connection),
         }
@@ -198,7 +221,7 @@ impl Session {
 
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Postgres(transaction) => transaction.commit().await,
+            Self::Postgres(lent) => lent.commit().await,
             Self::Sqlite(transaction) => transaction.commit().await,
             Self::PostgresSingle(_) | Self::SqliteSingle(_) => Ok(()),
         }
@@ -208,7 +231,7 @@ impl Session {
     /// the connection that still believes itself in a transaction (see `open`).
     pub(crate) async fn rollback(self) {
         let result = match self {
-            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::Postgres(lent) => lent.roll_back().await,
             Self::Sqlite(transaction) => transaction.rollback().await,
             Self::PostgresSingle(_) | Self::SqliteSingle(_) => Ok(()),
         };

@@ -1,8 +1,15 @@
 //! One suite, run on both engines.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
-use obhut_sql::testing::{TestDb, describe};
+use std::time::{Duration, Instant};
+
+use obhut_sql::testing::{Silencer, Swallow, TestDb, describe};
 use obhut_sql::{Batch, Db, Engine, Kind, Migration, Options, Schema, SqlError, Value, sql};
 
 const POSTGRES: &[Migration] = &[Migration {
@@ -313,7 +320,7 @@ async fn a_cancelled_write_leaves_nothing_behind(test: &TestDb) {
         INSERT_ITEMS.execute(&mut tx, vec![item(1)]).await?;
         std::future::pending::<Result<(), SqlError>>().await
     });
-    let limit = std::time::Duration::from_millis(300);
+    let limit = Duration::from_millis(300);
     assert!(tokio::time::timeout(limit, stuck).await.is_err());
     for number in 1..40 {
         insert(db, number).await.unwrap();
@@ -564,7 +571,7 @@ async fn a_lock_has_one_holder(test: &TestDb) {
         if taken.is_some() {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(taken.is_some());
     drop(taken);
@@ -631,7 +638,7 @@ both! {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
     let options = Options {
-        acquire_timeout: std::time::Duration::from_millis(300),
+        acquire_timeout: Duration::from_millis(300),
         ..Options::default()
     };
     let result = Db::open_with("postgres://nobody@127.0.0.1:9/none", &options).await;
@@ -802,4 +809,158 @@ async fn the_two_schemas_are_described_alike() {
         assert_eq!(describe(&postgres.db).await.unwrap(), ours);
         postgres.finish().await.unwrap();
     }
+}
+
+/// Longest that a statement may take in these tests, and what they let it take at most.
+const ANSWER: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(9);
+
+/// A database, and the same through a network that can fall silent.
+async fn silenced(connections: u32) -> Option<(TestDb, Silencer, Db)> {
+    let test = open(Engine::Postgres).await?;
+    let silencer = Silencer::start(&test.target).await.unwrap();
+    let options = Options {
+        postgres_connections: connections,
+        answer_within: ANSWER,
+        ..Options::default()
+    };
+    let db = Db::open_with(silencer.target(), &options).await.unwrap();
+    Some((test, silencer, db))
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(SOON, what).await;
+    done.expect("it waits for an answer that does not come")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_whose_answer_is_swallowed_ends_and_its_connection_with_it() {
+    let Some((test, silencer, db)) = silenced(1).await else {
+        return;
+    };
+    for (swallow, text) in [
+        (Swallow::Answer, "UPDATE items SET number = 1"),
+        (Swallow::Statement, "UPDATE items SET number = 2"),
+    ] {
+        silencer.swallow("BEGIN", text, swallow);
+        let result = soon(run(&db, text)).await;
+        // The one connection was replaced, and its place in the pool is free.
+        assert_eq!(result.map_err(|error| error.to_string()), Ok(0));
+    }
+    silencer.swallow("SELECT", "COUNT", Swallow::Answer);
+    let began = Instant::now();
+    let reading = db.fetch_all("count", sql(COUNT));
+    assert!(soon(reading).await.is_ok());
+    assert!(began.elapsed() >= ANSWER);
+    assert_eq!(silencer.caught(), 3);
+    soon(db.close()).await;
+    test.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stranded_connections_are_replaced_before_anybody_notices() {
+    let Some((test, silencer, db)) = silenced(2).await else {
+        return;
+    };
+    let (one, other) = tokio::join!(insert(&db, 1), insert(&db, 2));
+    assert_eq!((one.unwrap(), other.unwrap()), (1, 1));
+    silencer.strand();
+    assert_eq!(soon(insert(&db, 3)).await.unwrap(), 1);
+    // Rested for so long, they are tried before they are used.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    silencer.strand();
+    let both = Box::pin(async { tokio::join!(insert(&db, 4), insert(&db, 5)) });
+    let (one, other) = soon(both).await;
+    assert_eq!((one.unwrap(), other.unwrap()), (1, 1));
+    soon(db.close()).await;
+    test.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_went_away_does_not_keep_a_silent_connection() {
+    let Some((test, silencer, db)) = silenced(1).await else {
+        return;
+    };
+    silencer.swallow("BEGIN", "UPDATE items", Swallow::Answer);
+    let writing = run(&db, "UPDATE items SET number = 1");
+    let gone = tokio::time::timeout(Duration::from_millis(300), writing).await;
+    assert!(gone.is_err());
+    let waited = tokio::time::timeout(Duration::from_secs(25), async {
+        while insert(&db, 1).await.is_err() {}
+    });
+    waited.await.expect("its place is free again");
+    soon(db.close()).await;
+    test.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_was_not_answered_is_undecided_and_not_repeated() {
+    let Some((test, silencer, db)) = silenced(2).await else {
+        return;
+    };
+    let cases = [(Swallow::Answer, 1), (Swallow::Statement, 1)];
+    for (number, (swallow, there)) in (1..).zip(cases) {
+        silencer.swallow("SERIALIZABLE", "COMMIT", swallow);
+        let result = soon(insert(&db, number)).await;
+        assert!(matches!(result, Err(SqlError::Undecided(_))), "{result:?}");
+        assert_eq!(count(&test.db).await, there);
+        assert_eq!(db.counters()["insert"].retries, 0);
+    }
+    soon(db.close()).await;
+    test.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_ends_a_statement_that_takes_too_long() {
+    let Some((test, _silencer, db)) = silenced(1).await else {
+        return;
+    };
+    let began = Instant::now();
+    let slow = soon(db.fetch_all("slow", sql("SELECT CAST(pg_sleep(60) AS TEXT) AS x"))).await;
+    let Err(SqlError::Unavailable(error)) = slow.map(drop) else {
+        panic!("it was not ended");
+    };
+    assert!(error.to_string().contains("statement timeout"), "{error}");
+    assert!(began.elapsed() < 5 * ANSWER);
+    let unhurried = db.unhurried();
+    let three = sql("SELECT CAST(pg_sleep(3.5) AS TEXT) AS x");
+    unhurried.fetch_all("slow", three.clone()).await.unwrap();
+    let written = unhurried.write("slow", async |mut tx| {
+        three.clone().fetch_all(&mut tx).await
+    });
+    written.await.unwrap();
+    assert!(db.fetch_all("slow", three).await.is_err());
+    db.close().await;
+    test.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_whose_connection_fell_silent_is_lost_and_taken_again() {
+    let Some((test, silencer, db)) = silenced(2).await else {
+        return;
+    };
+    let mut held = db.try_lock(7).await.unwrap().unwrap();
+    assert!(held.is_held().await);
+    silencer.strand();
+    let asked = tokio::time::timeout(2 * obhut_sql::Lock::PATIENCE, held.is_held());
+    assert_eq!(asked.await, Ok(false));
+    drop(held);
+    // The server lets go of a holder that says nothing, even of one that never heard of its luck.
+    silencer.swallow(
+        "pg_try_advisory_lock",
+        "pg_try_advisory_lock",
+        Swallow::Answer,
+    );
+    let never_heard = soon(db.try_lock(8)).await;
+    assert!(never_heard.is_err());
+    assert_eq!(silencer.caught(), 1);
+    for key in [7, 8] {
+        let began = Instant::now();
+        while test.db.try_lock(key).await.unwrap().is_none() {
+            assert!(began.elapsed() < 2 * obhut_sql::Lock::PATIENCE, "{key}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    db.close().await;
+    test.finish().await.unwrap();
 }

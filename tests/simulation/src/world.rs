@@ -297,6 +297,17 @@ impl World {
         }
     }
 
+    /// Runs a job to its end while whatever is wrong stays so.
+    pub fn attempt(&mut self, job: &Job) -> Run {
+        let mut command = job.command(self.stack());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let run = finish_within(command.spawn().unwrap(), PATIENCE, job);
+        if run.code == 0 {
+            self.note(job, &run);
+        }
+        run
+    }
+
     /// The same command until it succeeds, which it must do soon.
     fn again(&mut self, job: &Job) -> Duration {
         let begun = Instant::now();

@@ -104,7 +104,6 @@ fn wrong_bytes_at_every_border_are_noticed() {
 }
 
 #[test]
-#[ignore = "a statement whose answer never comes holds the sequencer; see docs/known-issues.md"]
 fn wrong_bytes_between_server_and_postgresql_are_noticed_under_tls() {
     let make = Make {
         own_postgres: true,

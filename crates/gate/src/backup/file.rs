@@ -97,7 +97,7 @@ impl Backup {
         }
         make_folder(folder).map_err(file_error(folder))?;
         let path = folder.join(DATABASE);
-        let from = open_first(config).await?;
+        let from = open_first(config).await?.unhurried();
         let to = open_copy(&path).await?;
         let rows = copy_all(&from, &to).await?;
         to.checkpoint().await?;
@@ -194,7 +194,7 @@ impl Backup {
     /// Afterwards every vault waits until its logs were compared.
     pub async fn restore(&self, config: &GateConfig, now_us: u64) -> Result<(), BackupError> {
         self.check_owner(config)?;
-        let to = open_first(config).await?;
+        let to = open_first(config).await?.unhurried();
         if to
             .fetch_optional("gate_any_vault", sql(ANY_VAULT))
             .await?

@@ -52,8 +52,12 @@ fn is_passing(error: &StoreError) -> bool {
     use obhut_sql::SqlError;
     matches!(
         error,
-        StoreError::Sql(SqlError::Unavailable(_) | SqlError::Conflict(_) | SqlError::ReadOnly(_))
-            | StoreError::Fenced
+        StoreError::Sql(
+            SqlError::Unavailable(_)
+                | SqlError::Undecided(_)
+                | SqlError::Conflict(_)
+                | SqlError::ReadOnly(_)
+        ) | StoreError::Fenced
             | StoreError::NotLeading
     )
 }

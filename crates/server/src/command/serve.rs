@@ -98,7 +98,10 @@ fn is_passing(error: &ServerError) -> bool {
     match error {
         ServerError::Database { source, .. } => matches!(source, SqlError::Unavailable(_)),
         ServerError::Store(StoreError::Sql(error)) => {
-            matches!(error, SqlError::Unavailable(_) | SqlError::Conflict(_))
+            matches!(
+                error,
+                SqlError::Unavailable(_) | SqlError::Undecided(_) | SqlError::Conflict(_)
+            )
         }
         ServerError::Store(error) => {
             matches!(error, StoreError::Fenced | StoreError::NotLeading)

@@ -53,7 +53,7 @@ impl From<StoreError> for Problem {
             StoreError::NotCommitted
             | StoreError::Stopped
             | StoreError::Sql(SqlError::Conflict(_)) => Kind::Unavailable.into(),
-            error @ StoreError::Sql(SqlError::Unavailable(_)) => {
+            error @ StoreError::Sql(SqlError::Unavailable(_) | SqlError::Undecided(_)) => {
                 tracing::warn!(error = chain(&error), "the database does not answer");
                 Kind::Unavailable.into()
             }

@@ -1,8 +1,10 @@
 //! A database of its own for every test, on both engines.
 
 mod describe;
+mod silence;
 
 pub use describe::describe;
+pub use silence::{Silencer, Swallow};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

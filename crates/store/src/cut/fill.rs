@@ -32,23 +32,24 @@ pub async fn fill<P: Pages>(
     now_us: u64,
 ) -> Result<bool, P::Error> {
     let start = &start;
-    db.write("fill", async |mut tx| {
-        if sql(ANY_VAULT).fetch_optional(&mut tx).await?.is_some() {
-            return Ok(false);
-        }
-        let mut pages = start()?;
-        while let Some(page) = pages.next().await? {
-            insert(&mut tx, page).await?;
-        }
-        sql(FORGET_ADDRESS).execute(&mut tx).await?;
-        if let Some(cut_us) = cut_us {
-            sql(FORGET_RESTORES).execute(&mut tx).await?;
-            let mark = sql(MARK_RESTORED).bind(int(cut_us)).bind(int(now_us));
-            mark.execute(&mut tx).await?;
-        }
-        Ok(true)
-    })
-    .await
+    db.unhurried()
+        .write("fill", async |mut tx| {
+            if sql(ANY_VAULT).fetch_optional(&mut tx).await?.is_some() {
+                return Ok(false);
+            }
+            let mut pages = start()?;
+            while let Some(page) = pages.next().await? {
+                insert(&mut tx, page).await?;
+            }
+            sql(FORGET_ADDRESS).execute(&mut tx).await?;
+            if let Some(cut_us) = cut_us {
+                sql(FORGET_RESTORES).execute(&mut tx).await?;
+                let mark = sql(MARK_RESTORED).bind(int(cut_us)).bind(int(now_us));
+                mark.execute(&mut tx).await?;
+            }
+            Ok(true)
+        })
+        .await
 }
 
 /// The rows of a database that nobody writes to meanwhile.
@@ -62,7 +63,7 @@ impl DatabasePages {
     /// From the first table on.
     pub fn new(db: &Db) -> Self {
         Self {
-            db: db.clone(),
+            db: db.unhurried(),
             left: TABLES,
             last: None,
         }

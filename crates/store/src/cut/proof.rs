@@ -79,7 +79,8 @@ impl Store {
             published.push(signed);
         }
         let mut replica = Replica::new(row, seen);
-        replica.catch_up(&self.db, row).await?;
+        let db = self.db.unhurried();
+        replica.catch_up(&db, row).await?;
         for signed in &published {
             check_signatures(row, &replica.directory, signed)?;
         }
@@ -103,7 +104,7 @@ impl Store {
             card: card
                 .map(|card| obhut_format::context::sha256(&[&obhut_format::Cbor::to_bytes(card)])),
             logs,
-            objects: registered(&self.db, row, &replica.directory).await?,
+            objects: registered(&db, row, &replica.directory).await?,
             row: row.clone(),
         })
     }

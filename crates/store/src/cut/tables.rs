@@ -136,6 +136,7 @@ pub async fn read_cut<E: From<SqlError>>(
     db: &Db,
     sink: impl FnMut(Piece) -> Result<(), E>,
 ) -> Result<(), E> {
+    let db = db.unhurried();
     let sink = &RefCell::new(sink);
     let take = |piece| (*sink.borrow_mut())(piece);
     db.read("read_cut", async |mut tx| {
@@ -158,6 +159,7 @@ pub async fn read_cut<E: From<SqlError>>(
 
 /// How many rows each table has.
 pub async fn count_rows(db: &Db) -> Result<Vec<(&'static str, u64)>, SqlError> {
+    let db = db.unhurried();
     let mut counts = Vec::with_capacity(TABLES.len());
     for table in TABLES {
         let row = db.fetch_optional("count_rows", sql(table.count)).await?;

@@ -17,6 +17,7 @@ use crate::statements::{batches, statements};
 
 statements! {
     ADVANCE_LOG = "UPDATE logs SET size = $3, root = $4, time_ms = $5, term = $7 WHERE log = $1 AND size = $2 AND root = $6 AND term <= $7";
+    HOLD_RECORDS = "UPDATE logs SET term = $2 WHERE vault = $1 AND kind = 'records' AND term <= $2";
     CLOSE_ENTRY = "DELETE FROM open_entries WHERE log = $1 AND idx = $2";
 }
 
@@ -145,6 +146,7 @@ impl Commit {
         let number = match &log.log {
             LogName::Known(number) => *number,
             LogName::New(origin) => {
+                self.hold_records(tx).await?;
                 crate::vaults::insert_log(tx, self.vault, origin, "access").await?
             }
         };
@@ -162,6 +164,15 @@ impl Commit {
             Ok(number)
         } else {
             Err(StoreError::Fenced)
+        }
+    }
+
+    /// A new log has no head yet that says who may write it, nor one that the next batch would wait for.
+    async fn hold_records(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let held = sql(HOLD_RECORDS).bind(self.vault.0).bind(self.term);
+        match held.execute(tx).await? {
+            1 => Ok(()),
+            _ => Err(StoreError::Fenced),
         }
     }
 

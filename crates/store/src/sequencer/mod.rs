@@ -14,6 +14,7 @@ mod person_labels;
 mod plan;
 mod reader_keys;
 pub(crate) mod restore;
+pub(crate) mod settle;
 mod work;
 mod writer;
 

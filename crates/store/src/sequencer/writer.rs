@@ -254,8 +254,14 @@ impl Writer {
         self.load_heads(&resolved).await?;
         let directory = Arc::new(trial);
         let (commit, drafts, done) = self.assemble(works, &resolved, &directory, time_ms)?;
-        match Arc::new(commit).write(&self.db).await {
+        let commit = Arc::new(commit);
+        match Arc::clone(&commit).write(&self.db).await {
             Ok(numbers) => self.accept(&numbers, drafts, directory),
+            Err(StoreError::Sql(SqlError::Undecided(error))) => {
+                tracing::warn!(vault = %self.vault, %error, "a batch is looked for whose commit was not answered");
+                let numbers = self.settle(&commit).await?;
+                self.accept(&numbers, drafts, directory);
+            }
             Err(StoreError::Sql(SqlError::Constraint { name })) => {
                 tracing::warn!(vault = %self.vault, constraint = name, "a batch ran into a constraint");
                 return Err(Setback::Split);
@@ -263,6 +269,16 @@ impl Writer {
             Err(error) => return Err(error.into()),
         }
         Ok(done)
+    }
+
+    /// Finds out whether a batch was committed. Who cannot must stop: on logs that nobody knows
+    /// nothing can be built.
+    async fn settle(&self, commit: &Commit) -> Result<Numbers, Setback> {
+        match commit.settle(&self.db).await {
+            Ok(Some(numbers)) => Ok(numbers),
+            Ok(None) => Err(Setback::All(StoreError::NotCommitted)),
+            Err(error) => Err(Setback::Fatal(error)),
+        }
     }
 
     fn plan(

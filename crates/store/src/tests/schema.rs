@@ -34,6 +34,7 @@ const MODULES: &[&[(&str, &str)]] = &[
     crate::upkeep::STATEMENTS,
     crate::sequencer::commit::STATEMENTS,
     crate::sequencer::restore::STATEMENTS,
+    crate::sequencer::settle::STATEMENTS,
 ];
 
 #[tokio::test]

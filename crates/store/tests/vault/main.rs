@@ -10,6 +10,7 @@ mod kill;
 mod people;
 mod scope;
 mod sequencing;
+mod silence;
 mod story;
 mod world;
 

@@ -32,6 +32,7 @@ on_both_engines!(
     rows_must_be_those_of_the_records,
     a_restart_goes_on_where_the_last_process_stopped,
     a_second_writer_is_fenced_off,
+    a_writer_that_was_overtaken_does_not_begin_a_shard,
     many_at_once_are_committed_in_order,
     a_clock_that_runs_backwards_stops_the_log,
     f23_the_next_shard_is_opened_ahead_and_acts_go_on_when_the_quarter_turns,
@@ -250,6 +251,31 @@ async fn a_second_writer_is_fenced_off(test: &TestDb) {
     );
     world.vault = second;
     world.commit(&person, asked(), &late).await.unwrap();
+}
+
+async fn a_writer_that_was_overtaken_does_not_begin_a_shard(test: &TestDb) {
+    let (mut world, person, unit, _, documents) = filed(test, 1).await;
+    world.advance(65 * DAY);
+    world.restart(1).await;
+    while world.vault.directory().shards().count() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.advance(20 * DAY);
+    let parts = parts(world.folder.path(), &world.gate, &world.clock, 1);
+    let second = world.store.open_vault(world.vault.id(), parts);
+    let second = second.await.unwrap();
+    let first = std::mem::replace(&mut world.vault, second);
+    let second = std::mem::replace(&mut world.vault, first);
+    assert!(world.vault.current_shard().unwrap().ends_with("2027q2"));
+    let late = world.log_release(&person, opening(unit, &documents)).await;
+    assert!(matches!(late.map(drop), Err(StoreError::Stopped)));
+    world.vault = second;
+    world.confirmed().await;
+    let (logged, _) = world
+        .log_release(&person, opening(unit, &documents))
+        .await
+        .unwrap();
+    logged.complete(Outcome::Done);
 }
 
 async fn many_at_once_are_committed_in_order(test: &TestDb) {
