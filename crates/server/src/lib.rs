@@ -9,6 +9,7 @@ pub mod command;
 pub mod config;
 mod data;
 pub mod database;
+mod declining;
 mod error;
 mod gate_config;
 mod gatekeeper;

@@ -14,6 +14,7 @@ use crate::args::ServeArgs;
 use crate::clock::now_us;
 use crate::config::check_listen;
 use crate::data::Data;
+use crate::declining::Declining;
 use crate::logging;
 use crate::running::{Ended, Running};
 use crate::tls::{Identity, TlsConfig};
@@ -70,8 +71,20 @@ pub async fn serve(args: ServeArgs) -> Result<String, ServerError> {
     }
 }
 
-/// Waits for a database that does not answer.
+/// Begins again, and tells whoever asks meanwhile that it does.
 async fn begin_again(
+    args: &ServeArgs,
+    listener: &std::net::TcpListener,
+    address: SocketAddr,
+    identity: Option<&Identity>,
+) -> Result<Running, ServerError> {
+    let declining = Declining::start(again(listener, address)?, identity)?;
+    let begun = wait_for_database(args, listener, address, identity).await;
+    declining.stop().await;
+    begun
+}
+
+async fn wait_for_database(
     args: &ServeArgs,
     listener: &std::net::TcpListener,
     address: SocketAddr,

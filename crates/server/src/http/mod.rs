@@ -14,7 +14,7 @@ pub(crate) use b64::B64;
 pub(crate) use caller::{Admitted, Anonymous, Token};
 pub(crate) use from_store::refused;
 pub(crate) use json::Json;
-pub(crate) use observe::{Forwarded, REQUEST_ID, observe};
+pub(crate) use observe::{Forwarded, REQUEST_ID, make_id, observe, with_body};
 pub(crate) use params::Params;
 pub(crate) use problem::{Kind, Problem};
 pub(crate) use segment::{PartNumber, Segment};

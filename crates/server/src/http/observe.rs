@@ -52,7 +52,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
 #[derive(Clone)]
 pub(crate) struct Forwarded;
 
-fn make_id() -> String {
+/// A new request id.
+pub(crate) fn make_id() -> String {
     random_bytes::<10>().map_or_else(|_| "unknown".to_owned(), |id| base32(&id))
 }
 
@@ -85,7 +86,7 @@ fn streams(route: &str) -> bool {
 }
 
 /// Writes the problem's body; framework answers outside 2xx and 3xx that carry none become problems too.
-fn with_body(mut response: Response, request_id: &str) -> Response {
+pub(crate) fn with_body(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
     if response.extensions().get::<Forwarded>().is_some() {
         return response;
