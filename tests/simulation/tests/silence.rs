@@ -10,6 +10,8 @@ use obhut_simulation::{Direction, Fault, Make, World, seed};
 const HONEST: [i32; 4] = [0, 1, 5, 7];
 /// Longer than an answer is waited for.
 const LONG: Duration = Duration::from_secs(20);
+/// Within this time everything is done once new connections are well: an answer is given up after 16 s.
+const DONE: Duration = Duration::from_secs(40);
 /// Within this time a command under it must have ended, while nothing gets better.
 const ENDS: Duration = Duration::from_secs(90);
 
@@ -25,10 +27,14 @@ fn connections_are_forgotten(border: Border) {
     for after in [0, 150, 400, 800] {
         println!("forgotten at {border:?} after {after} ms");
         let jobs = world.jobs();
+        let begun = Instant::now();
         world.run(jobs, &HONEST, |world| {
             std::thread::sleep(Duration::from_millis(after));
             world.at(border).strand();
         });
+        let took = begun.elapsed();
+        println!("all done after {:.1} s", took.as_secs_f64());
+        assert!(took < DONE, "{took:?}");
     }
     world.check();
 }
