@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn e03_a_hidden_key_cannot_be_called_absent() {
+    fn c10_e03_a_hidden_key_cannot_be_called_absent() {
         let tree = tree(50);
         let root = tree.root();
         for i in 0..50_u16 {

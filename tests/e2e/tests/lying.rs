@@ -10,7 +10,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use axum::http::{HeaderValue, Method, StatusCode, header::CONTENT_RANGE};
-use obhut_e2e::{Agency, LyingProxy, REASON, Run, Seen, files_below, letter_code, random_bytes};
+use obhut_e2e::{
+    Agency, LyingProxy, REASON, Run, Seen, copy_folder, files_below, letter_code, random_bytes,
+};
 use obhut_format::batch::RecordPayload;
 use obhut_format::reading::{AccessLogAnswer, OwnKeys, RecordsPage};
 use obhut_format::release::{ReleaseAnswer, ReleasedCase};
@@ -195,6 +197,49 @@ fn a07_refuses_the_whole_object_of_another_document() {
         }
         fits
     });
+}
+
+/// The operator of vault and gatekeeper copies both: one client is served by the one, another by the copy. Both heads are
+/// signed and cosigned, so only two who compare can find out.
+#[test]
+fn a09_two_clients_who_were_shown_different_revisions_find_out() {
+    let mut agency = Agency::open(2);
+    let document = agency.put("first.txt", b"the first revision");
+    let (data, copy) = (agency.stack.data(), agency.stack.folder().join("copy"));
+    let revise = |agency: &Agency, profile: &str, content: &[u8]| {
+        let file = agency.stack.write("second.txt", content);
+        let put = ["put", &agency.case, file.to_str().unwrap(), "--revises"];
+        let arguments = [&put[..], &[&document]].concat();
+        let _ = agency.stack.obhut(profile, &arguments).ok();
+        assert_eq!(agency.stack.content(profile, &document), content);
+    };
+    let _ = agency.stack.stop();
+    copy_folder(&data, &copy);
+    agency.stack.serve_again();
+    revise(&agency, "cw1", b"the second revision");
+    let _ = agency.stack.stop();
+    let head_of = |data: &std::path::Path| {
+        let mut files = files_below(&data.join("tiles")).into_iter();
+        files
+            .find(|file| file.ends_with("records/checkpoint"))
+            .unwrap()
+    };
+    let seen = agency.stack.folder().join("seen-by-the-first");
+    fs::copy(head_of(&data), &seen).unwrap();
+
+    agency.stack.use_data(&copy);
+    agency.stack.serve_again();
+    revise(&agency, "cw2", b"another second revision");
+    let said = agency.stack.obhut("cw1", &["case", "list"]);
+    let said = said.fails_with(INTEGRITY);
+    assert!(said.contains("not the one its entries lead to"), "{said}");
+    let _ = agency.stack.stop();
+    let tiles = copy.join("tiles");
+    let verify = ["log", "verify", "--tiles", tiles.to_str().unwrap()];
+    let _ = agency.stack.obhut("cw2", &verify).ok();
+    let compare = [&verify[..], &["--seen", seen.to_str().unwrap()]].concat();
+    let said = agency.stack.obhut("cw2", &compare).fails_with(INTEGRITY);
+    assert!(said.contains("two histories"), "{said}");
 }
 
 #[test]
@@ -496,6 +541,44 @@ fn c05_refuses_records_whose_checkpoint_is_not_signed() {
 }
 
 #[test]
+fn c10_takes_nobody_for_absent_because_the_vault_leaves_them_out() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let (document, citizen) = (&scene.documents[0], &scene.agency.citizen);
+    let letter = stack.folder().join("letter.html");
+    let letter = letter.to_str().unwrap();
+    let issue = ["issue", document, "--to", citizen, "--letter", letter];
+    let issue = [&issue[..], &REASON].concat();
+    let directory = stack.folder().join("home/cw1/directory");
+    // All records, the last ones, and only those about the citizen.
+    let lies: [fn(&mut RecordsPage, &[u8]); 3] = [
+        |page, _| page.entries.clear(),
+        |page, _| page.entries.truncate(page.entries.len() - 3),
+        |page, person| {
+            let about = |payload: &Blob| payload.0.windows(16).any(|bytes| bytes == person);
+            page.entries
+                .retain(|entry| !entry.payload.as_ref().is_some_and(about));
+        },
+    ];
+    let person: obhut_format::PersonId = citizen.parse().unwrap();
+    for lie in lies {
+        let _ = fs::remove_file(&directory);
+        let run = scene.through(&issue, move |seen| {
+            on_records(seen, |page| {
+                let before = page.entries.len();
+                lie(page, &person.0);
+                page.sealed.truncate(page.entries.len());
+                assert!(page.entries.len() < before, "nobody was left out");
+            })
+        });
+        let said = run.fails_with(INTEGRITY);
+        assert!(!said.contains("no such"), "{said}");
+    }
+    let _ = fs::remove_file(&directory);
+    let _ = stack.obhut("cw1", &issue).ok();
+}
+
+#[test]
 fn e01_refuses_exchanged_titles() {
     let scene = Scene::open();
     let show = ["case", "show", &scene.agency.case];
@@ -621,6 +704,85 @@ fn e07_alarms_when_the_key_of_an_entry_about_oneself_is_kept_back() {
         let told = scene.through_as("citizen", &mine, move |seen| on_own_log(seen, lie));
         let said = told.fails_with(INTEGRITY);
         assert!(said.contains("keeps its key back"), "{said}");
+    }
+    let shown = stack.obhut("citizen", &mine).ok();
+    assert!(shown.contains("Opened documents about you"), "{shown}");
+}
+
+/// The operator removes everything that holds the documents: what people have on their machines stays.
+#[test]
+fn e15_what_was_exported_stays_when_the_vault_shows_nothing_any_more() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let folder = stack.folder().join("exported");
+    let export = ["export", &scene.agency.case, folder.to_str().unwrap()];
+    let export = [&export[..], &REASON].concat();
+    let _ = stack.obhut("cw1", &export).ok();
+    let read = |folder: &std::path::Path| -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let mut files = files_below(folder);
+        files.sort();
+        let read = |file: std::path::PathBuf| (file.clone(), fs::read(file).unwrap());
+        files.into_iter().map(read).collect()
+    };
+    let exported = read(&folder);
+    assert!(exported.len() >= 2);
+    // Nothing at all, no capsules, and no documents in the case.
+    let lies: [fn(&mut Seen) -> bool; 3] = [
+        |seen| {
+            seen.status = StatusCode::NOT_FOUND;
+            seen.body.clear();
+            true
+        },
+        |seen| {
+            let fits = seen.is_object();
+            if fits {
+                seen.status = StatusCode::NOT_FOUND;
+                seen.body.clear();
+            }
+            fits
+        },
+        |seen| on_release(seen, |answer| answer.cases.clear()),
+    ];
+    for lie in lies {
+        let proxy = LyingProxy::start(&stack.url, lie);
+        stack.redirect("cw1", &proxy.url);
+        let again = [&export[..], &["--force"]].concat();
+        for command in [&export[..], &again, &["case", "list"]] {
+            let _ = stack.obhut("cw1", command);
+            assert!(read(&folder) == exported, "{command:?}");
+        }
+        stack.redirect("cw1", &stack.url);
+    }
+    // The profile is whole as well.
+    assert_eq!(stack.content("cw1", &scene.documents[0]), scene.contents[0]);
+}
+
+/// Nothing is erased yet, so whatever is passed off as erased is alive.
+#[test]
+fn f17_alarms_when_a_living_entry_is_passed_off_as_erased() {
+    let scene = Scene::open();
+    scene.activate_citizen();
+    let stack = &scene.agency.stack;
+    let target = stack.folder().join("read-after-activation");
+    let _ = stack.get("cw1", &scene.documents[1], &target).ok();
+    let mine = ["log", "mine"];
+    let erase = |answers: &mut Vec<AccessLogAnswer>, from_end: usize, wraps_too: bool| {
+        let entries = &mut answers[0].entries;
+        let at = entries.len() - 1 - from_end;
+        entries[at].payload = Blob(Vec::new());
+        if wraps_too {
+            entries[at].wraps.clear();
+        }
+    };
+    // The caseworker's reading and its outcome stand before the citizen's own reading and its outcome.
+    for from_end in 0..4 {
+        for wraps_too in [false, true] {
+            let told = scene.through_as("citizen", &mine, move |seen| {
+                on_own_log(seen, |answers| erase(answers, from_end, wraps_too))
+            });
+            let said = told.fails_with(INTEGRITY);
+            assert!(!said.contains("Opened documents"), "{from_end}: {said}");
+        }
     }
     let shown = stack.obhut("citizen", &mine).ok();
     assert!(shown.contains("Opened documents about you"), "{shown}");
