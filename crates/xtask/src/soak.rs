@@ -6,7 +6,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::postgres::{self, Server};
-use crate::run::{Result, cargo, must};
+use crate::run::{Result, cargo, must, root};
 use crate::seaweed::{self, Store};
 use crate::tools::test_runner;
 
@@ -32,6 +32,7 @@ const VARIABLE: &str = "OBHUT_SEED";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let environment = unit_environment()?;
     let server = Server::start()?;
     let store = Store::start()?;
     let mut seed = arguments.seed.unwrap_or_else(seed_from_time);
@@ -58,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "-E",
                 "test(/(^|::)soak_/)",
             ])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .env(VARIABLE, seed.to_string())
             .env("OBHUT_SIMULATION_SEED", seed.to_string())
             .env(
@@ -73,6 +75,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("{rounds} rounds passed");
     Ok(())
+}
+
+/// What the unit file sets for the server: the programs under load are started as an operator starts them.
+fn unit_environment() -> Result<Vec<(String, String)>> {
+    let path = root().join("deploy/systemd/obhut-server.service");
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("Environment="));
+    let words = lines.flat_map(str::split_whitespace);
+    let pairs = words.filter_map(|word| word.split_once('='));
+    Ok(pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }
 
 #[expect(
