@@ -34,7 +34,7 @@ pub(crate) enum Entrant<'a> {
     Restic(PathBuf, PathBuf),
     Rclone(PathBuf, PathBuf),
     /// One that writes to the same kind of store as the full stack.
-    Remote(Peer),
+    Remote(&'a Programs, Peer),
 }
 
 /// All that can be had on this machine.
@@ -49,7 +49,8 @@ pub(crate) fn entrants<'a>(programs: &'a Programs, plan: &Plan) -> Vec<Entrant<'
         if plan.ground.servers > 1 {
             all.push(Entrant::Obhut(programs, folder(), plan.ground));
         }
-        all.extend(Peer::all(programs).into_iter().map(Entrant::Remote));
+        let peers = Peer::all(programs).into_iter();
+        all.extend(peers.map(|peer| Entrant::Remote(programs, peer)));
         return all;
     }
     let ours = Entrant::Obhut(programs, folder(), plan.ground);
@@ -82,7 +83,7 @@ impl Entrant<'_> {
                 Self::OBHUT_TWO
             }
             Self::Obhut(..) => Self::OBHUT,
-            Self::Remote(peer) => peer.name(),
+            Self::Remote(_, peer) => peer.name(),
             Self::Cp(_) => "cp -r, sync",
             Self::Restic(..) => "restic backup",
             Self::Rclone(..) => Self::RCLONE,
@@ -92,9 +93,9 @@ impl Entrant<'_> {
     pub(crate) fn run(&self, corpus: &Corpus) -> Result<Run> {
         match self {
             Self::Obhut(programs, folder, ground) => import(programs, folder, *ground, corpus),
-            Self::Remote(peer) => {
+            Self::Remote(programs, peer) => {
                 // A store of its own: what one wrote burdens no other.
-                let bucket = Bucket::make()?;
+                let bucket = Bucket::make(programs)?;
                 let place = tempfile::tempdir().map_err(|error| error.to_string())?;
                 let took = clock(&mut peer.prepare(&bucket, place.path(), &corpus.folder)?)?;
                 Ok(alone(&[took], place))

@@ -28,11 +28,22 @@ pub(crate) enum Peer {
 }
 
 impl Bucket {
-    pub(crate) fn make() -> Result<Self> {
+    pub(crate) fn make(programs: &Programs) -> Result<Self> {
         let store = Store::start()?;
         let [host, ..] = store.parts().ok_or("an S3 store without an account")?;
         let endpoint = format!("http://{host}");
-        Ok(Self { store, endpoint })
+        let bucket = Self { store, endpoint };
+        bucket.warm_up(programs)?;
+        Ok(bucket)
+    }
+
+    /// The first object makes a store reserve room, which takes it seconds.
+    fn warm_up(&self, programs: &Programs) -> Result<()> {
+        let place = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = place.path().join("first");
+        std::fs::write(&file, b"first").map_err(|error| error.to_string())?;
+        let puts = Peer::Puts(programs.s3_put.clone());
+        output(&mut puts.prepare(self, place.path(), place.path())?).map(drop)
     }
 
     fn parts(&self) -> Result<[&str; 4]> {
@@ -67,7 +78,9 @@ impl Peer {
         let mut command = Command::new(self.program());
         command
             .env("AWS_ACCESS_KEY_ID", access)
-            .env("AWS_SECRET_ACCESS_KEY", secret);
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            // The store speaks no TLS; rclone does not start with this set.
+            .env_remove("AWS_CA_BUNDLE");
         match self {
             Self::Puts(_) => {
                 command
