@@ -11,7 +11,7 @@ use obhut_format::key::Membership;
 use obhut_format::mutation::UnitLink;
 use obhut_format::reading::OwnKeys;
 use obhut_format::release::ReleasedCase;
-use obhut_format::statement::CaseKey;
+use obhut_format::statement::{CaseKey, UnitEpoch};
 use obhut_format::{CaseId, Cbor, UnitId, VaultId};
 use obhut_log::replay::{Case, Directory};
 
@@ -141,10 +141,14 @@ impl Keyring {
 
 /// The vault gives keys of what a quorum stands behind, which may be more than was replayed a moment ago.
 fn is_ahead(own: &OwnKeys, directory: &Directory) -> bool {
-    own.memberships.iter().any(|row| {
-        let unit = directory.unit(row.unit);
-        unit.is_none_or(|unit| unit.find_epoch(row.epoch).is_none())
-    })
+    let mut rows = own.memberships.iter();
+    rows.any(|row| find_epoch(directory, row).is_none())
+}
+
+/// The epoch whose key a membership holds, as the log has it.
+fn find_epoch<'a>(directory: &'a Directory, membership: &Membership) -> Option<&'a UnitEpoch> {
+    let unit = directory.unit(membership.unit)?;
+    unit.find_epoch(membership.epoch)
 }
 
 fn open_membership(
@@ -152,9 +156,7 @@ fn open_membership(
     identity: &Identity,
     directory: &Directory,
 ) -> Result<UnitKey, ClientError> {
-    let unit = directory.unit(membership.unit);
-    let epoch = unit.and_then(|unit| unit.find_epoch(membership.epoch));
-    let epoch = epoch.ok_or_else(|| {
+    let epoch = find_epoch(directory, membership).ok_or_else(|| {
         ClientError::integrity("the vault sent a membership of a unit epoch that is not logged")
     })?;
     let vault = directory.vault();

@@ -50,25 +50,27 @@ impl Vault {
         if let Some(policy) = directory.find_granted_recovery(caller.person()) {
             self.add_keys(&mut keys, policy.policy.bundle.kid()).await?;
         }
-        self.add_unit_links(&mut keys).await?;
-        self.drop_unconfirmed(&mut keys).await?;
-        Ok(keys)
+        self.finish_keys(keys).await
     }
 
     /// Everything sealed to one bundle: what an invitation's bundle opens before it is replaced. As confirmed as [`Self::own_keys`].
     pub async fn keys_of_kid(&self, kid: Kid) -> Result<OwnKeys, StoreError> {
         let mut keys = empty();
         self.add_keys(&mut keys, kid).await?;
-        self.add_unit_links(&mut keys).await?;
-        self.drop_unconfirmed(&mut keys).await?;
-        Ok(keys)
+        self.finish_keys(keys).await
     }
 
-    /// Leaves what a quorum stands behind: to whoever replays the log up to there, a key of a later epoch is a forged one.
-    async fn drop_unconfirmed(&self, keys: &mut OwnKeys) -> Result<(), StoreError> {
+    /// Adds the links of the units, and leaves what a quorum stands behind: to whoever replays the log up to there, a key of
+    /// a later epoch is a forged one.
+    async fn finish_keys(&self, mut keys: OwnKeys) -> Result<OwnKeys, StoreError> {
+        self.add_unit_links(&mut keys).await?;
         let confirmed = self.newest_records().await?.unverified().size;
         let directory = self.directory();
-        let newer = self.epochs_since(confirmed).await?;
+        let newer = if directory.size() > confirmed {
+            self.epochs_since(confirmed).await?
+        } else {
+            HashSet::new()
+        };
         let is_confirmed = |unit, epoch| {
             let unit = directory.unit(unit).filter(|unit| epoch <= unit.epoch());
             unit.is_some_and(|unit| !newer.contains(&(unit.unit, epoch)))
@@ -77,7 +79,7 @@ impl Vault {
             .retain(|row| is_confirmed(row.unit, row.epoch));
         keys.unit_links
             .retain(|link| is_confirmed(link.unit, link.epoch + 1));
-        Ok(())
+        Ok(keys)
     }
 
     /// Unit epochs that records from `first` on begin.
