@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use bytes::Bytes;
+use obhut_format::capsule::{CapsuleHeader, HEADER_BYTES, LEAF_BYTES, PREFIX_BYTES};
 use obhut_format::context::sha256;
 use obhut_format::id::base32;
 use obhut_format::{Hash, ObjectId, VaultId};
@@ -205,6 +206,38 @@ impl Objects {
             Self::Dir(dir) => dir.find_stored(vault, object).await,
             Self::S3(s3) => s3.find_stored(vault, object).await,
         }
+    }
+
+    /// The header and what is known of an object; `None` where there is none, or no capsule. Of one with a single leaf
+    /// the bytes are read once for both.
+    pub async fn find_capsule(
+        &self,
+        vault: VaultId,
+        object: ObjectId,
+    ) -> Result<Option<(CapsuleHeader, Stored)>, ObjectError> {
+        let Some(object_bytes) = self.head(vault, object).await? else {
+            return Ok(None);
+        };
+        let (known, read) = if object_bytes <= PREFIX_BYTES + LEAF_BYTES {
+            (None, object_bytes)
+        } else {
+            let Some(stored) = self.find_stored(vault, object).await? else {
+                return Ok(None);
+            };
+            (Some(stored), HEADER_BYTES as u64)
+        };
+        let Some(mut reader) = self.get_range(vault, object, 0..read).await? else {
+            return Ok(None);
+        };
+        let mut hasher = ContentHasher::new();
+        let mut head = Vec::with_capacity(HEADER_BYTES);
+        while let Some(piece) = reader.next().await? {
+            head.extend(piece.iter().take(HEADER_BYTES - head.len()));
+            hasher.update(&piece);
+        }
+        let stored = known.unwrap_or_else(|| hasher.finish().0);
+        let header = CapsuleHeader::parse(&head).ok();
+        Ok(header.map(|header| (header, stored)))
     }
 
     /// Opens bytes `range` of an object, or `None` where there is no object.

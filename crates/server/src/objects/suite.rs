@@ -2,8 +2,8 @@
 #![allow(clippy::large_futures, clippy::unwrap_used, reason = "tests")]
 
 use bytes::Bytes;
-use obhut_format::capsule::{part_count, part_range};
-use obhut_format::{Hash, ObjectId, VaultId};
+use obhut_format::capsule::{CapsuleHeader, part_count, part_range};
+use obhut_format::{DocumentId, Hash, ObjectId, VaultId};
 
 use super::testing::{Bucket, Keeping};
 use super::{Checksum, ContentHasher, HeldPart, ObjectError, Objects, Stored, Ways};
@@ -30,6 +30,34 @@ async fn read(objects: &Objects, id: ObjectId, from: u64, to: u64) -> Option<Vec
         out.extend(piece);
     }
     Some(out)
+}
+
+async fn knows_a_capsule_by_its_header(objects: &Objects) {
+    let document = DocumentId([7; 16]);
+    for (number, padded_bytes) in [4_096_u64, 262_144, 270_336, 1 << 20]
+        .into_iter()
+        .enumerate()
+    {
+        let id = ObjectId([0xc0 + number as u8; 16]);
+        let header = CapsuleHeader {
+            vault: VAULT,
+            document,
+            revision: 1,
+            padded_bytes,
+        };
+        let mut body = header.to_bytes().to_vec();
+        body.resize(header.object_bytes() as usize, number as u8);
+        let stored = put(objects, id, &body).await.unwrap();
+        let found = objects.find_capsule(VAULT, id).await.unwrap();
+        assert_eq!(found, Some((header, stored)));
+    }
+    let other = ObjectId([0xcf; 16]);
+    assert_eq!(objects.find_capsule(VAULT, other).await.unwrap(), None);
+    for (len, seed) in [(0, 1), (63, 2), (4_232, 3)] {
+        let id = ObjectId([0xd0 + seed; 16]);
+        put(objects, id, &bytes(len, seed)).await.unwrap();
+        assert_eq!(objects.find_capsule(VAULT, id).await.unwrap(), None);
+    }
 }
 
 async fn keeps_what_it_is_given(objects: &Objects) {
@@ -216,6 +244,7 @@ async fn conforms(objects: &Objects) {
     refuses_another_length_than_was_announced(objects).await;
     deletes_and_lists_within_a_vault(objects).await;
     one_of_two_rivals_wins(objects).await;
+    knows_a_capsule_by_its_header(objects).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,13 @@
 //! What all mutations share: their bodies, and the way from an act to a commit.
 
+use futures_util::{StreamExt, stream};
 use obhut_format::act::{ActKind, ActRequest};
 use obhut_format::batch::{RecordPayload, RegisterItem};
-use obhut_format::capsule::{CapsuleHeader, HEADER_BYTES};
+use obhut_format::capsule::CapsuleHeader;
 use obhut_format::manifest::Manifest;
 use obhut_format::mutation::Committed;
 use obhut_format::mutation::Mutation;
-use obhut_format::{Cbor, ObjectId};
+use obhut_format::{Cbor, FormatError, ObjectId};
 use obhut_model::{Caller, Refusal};
 use obhut_store::{Proposal, StoredObject, Vault};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::http::{B64, Json, Kind, Problem};
 use crate::objects::Stored;
+
+/// Capsules of one registration that are read from the store at once.
+const READ_AGAIN: usize = 32;
 
 /// A signed act and what it writes.
 #[derive(Deserialize, ToSchema)]
@@ -98,25 +102,22 @@ async fn find_objects(
     vault: &Vault,
     mutation: &Mutation,
 ) -> Result<Vec<StoredObject>, Problem> {
-    let manifests = mutation.records.iter().filter_map(|record| {
-        let RecordPayload::Document(item) = &record.payload else {
-            return None;
+    let manifests = parse_manifests(mutation)?;
+    let objects: Vec<ObjectId> = mutation.documents.iter().map(|row| row.object).collect();
+    let mut found = Vec::with_capacity(objects.len());
+    // Another server may have taken half of them: one after another is as slow as the line to the store is long.
+    let mut known = stream::iter(objects)
+        .map(|object| async move { (object, find_known(app, vault, object).await) })
+        .buffered(READ_AGAIN);
+    for manifest in manifests {
+        let Some((object, known)) = known.next().await else {
+            break;
         };
-        let item = RegisterItem::from_bytes(&item.item.0);
-        Some(item.and_then(|item| item.parse_manifest()))
-    });
-    let mut found = Vec::with_capacity(mutation.documents.len());
-    for (manifest, row) in manifests.zip(&mutation.documents) {
-        let manifest = manifest.map_err(|_| Problem::reason(Kind::RecordRefused, "malformed"))?;
-        let known = match app.staged().find(vault.id(), row.object) {
-            Some(known) => Some(known),
-            None => read_again(app, vault, row.object).await?,
-        };
-        if !known.is_some_and(|(header, stored)| agrees(&manifest, &header, &stored)) {
-            return Err(Problem::reason(Kind::ObjectMissing, row.object.to_string()));
+        if !known?.is_some_and(|(header, stored)| agrees(&manifest, &header, &stored)) {
+            return Err(Problem::reason(Kind::ObjectMissing, object.to_string()));
         }
         found.push(StoredObject {
-            object: row.object,
+            object,
             document: manifest.document,
             revision: manifest.revision,
             content_root: manifest.content_root,
@@ -126,24 +127,28 @@ async fn find_objects(
     Ok(found)
 }
 
-/// After a restart the store itself is asked.
-async fn read_again(
+fn parse_manifests(mutation: &Mutation) -> Result<Vec<Manifest>, Problem> {
+    let items = mutation.records.iter().filter_map(|record| {
+        let RecordPayload::Document(item) = &record.payload else {
+            return None;
+        };
+        Some(RegisterItem::from_bytes(&item.item.0))
+    });
+    let manifests = items.map(|item| item?.parse_manifest());
+    let manifests: Result<_, FormatError> = manifests.collect();
+    manifests.map_err(|_| Problem::reason(Kind::RecordRefused, "malformed"))
+}
+
+/// What is known of a capsule. After a restart, and when another server took it, the store itself is asked.
+async fn find_known(
     app: &App,
     vault: &Vault,
     object: ObjectId,
 ) -> Result<Option<(CapsuleHeader, Stored)>, Problem> {
-    let objects = app.objects();
-    let Some(stored) = objects.find_stored(vault.id(), object).await? else {
-        return Ok(None);
-    };
-    let head = 0..stored.object_bytes.min(HEADER_BYTES as u64);
-    let Some(mut reader) = objects.get_range(vault.id(), object, head).await? else {
-        return Ok(None);
-    };
-    let head = reader.next().await?.unwrap_or_default();
-    Ok(CapsuleHeader::parse(&head)
-        .ok()
-        .map(|header| (header, stored)))
+    match app.staged().find(vault.id(), object) {
+        Some(known) => Ok(Some(known)),
+        None => Ok(app.objects().find_capsule(vault.id(), object).await?),
+    }
 }
 
 fn agrees(manifest: &Manifest, header: &CapsuleHeader, stored: &Stored) -> bool {
