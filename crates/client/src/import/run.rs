@@ -31,6 +31,8 @@ use crate::vault::Vault;
 const ROUND_WAIT: Duration = Duration::from_millis(300);
 /// Cases made at once, ahead of their files.
 const CASES_AHEAD: usize = 128;
+/// Folders handed to the walker before it is done with the one before, so that it has work while a round is registered.
+const FOLDERS_AHEAD: usize = 32;
 const JOURNALS: &str = "imports";
 
 /// What is to be imported, and how.
@@ -127,7 +129,7 @@ impl Run<'_> {
     ) -> Result<(), ClientError> {
         let counting = (folders.clone(), Arc::clone(&self.progress));
         tokio::task::spawn_blocking(move || count_all(&counting.0, &counting.1));
-        let (to_walker, walker_folders) = channel(2);
+        let (to_walker, walker_folders) = channel(FOLDERS_AHEAD);
         let (events, mut happened) = channel(4 * ROUND);
         let mut workers = self.start(walker_folders, events, jobs);
         let fed = self.feed(&folders, cases, to_walker, &mut happened).await;

@@ -82,7 +82,8 @@ pub(crate) fn start_one(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Gives the vault its bucket and witness, makes `count` servers of it, and starts them behind one address.
+/// Gives the vault its bucket and witness, makes `count` servers of it, and starts them; several
+/// behind one address.
 pub(crate) fn start_several(stage: &mut Stage, count: usize, sections: &str) -> Result<()> {
     let path = stage.data().join("obhut.toml");
     let first = fs::read_to_string(&path).map_err(|error| trouble("read", &path, &error))?;
@@ -108,13 +109,18 @@ pub(crate) fn start_several(stage: &mut Stage, count: usize, sections: &str) -> 
         ports.push(port);
         running.push(Some(serve(stage, &data, &format!("127.0.0.1:{port}"))?));
     }
-    let balancer = Balancer::start(ports).map_err(|error| error.to_string())?;
-    let url = format!("http://127.0.0.1:{}", balancer.port());
-    stage.show(&format!("   A load balancer stands before them: {url}."));
+    let (url, balancer) = if let [port] = *ports.as_slice() {
+        (format!("http://127.0.0.1:{port}"), None)
+    } else {
+        let balancer = Balancer::start(ports).map_err(|error| error.to_string())?;
+        let url = format!("http://127.0.0.1:{}", balancer.port());
+        stage.show(&format!("   A load balancer stands before them: {url}."));
+        (url, Some(balancer))
+    };
     *stage.servers() = Servers {
         url,
         running,
-        balancer: Some(balancer),
+        balancer,
     };
     Ok(())
 }
