@@ -1,6 +1,6 @@
 //! Keys of units and cases, opened from what is sealed to this person, each checked against the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use obhut_crypto::{
     CaseEpochRef, CaseFileKey, CryptoError, Identity, RegisterKey, UnitKey, open_case_grant,
@@ -21,6 +21,8 @@ use crate::vault::Vault;
 /// Unit keys this person holds, by unit and epoch, with the rows they came from.
 pub struct Keyring {
     units: BTreeMap<(UnitId, u32), UnitKey>,
+    /// Epochs in force that the log names this person for, and whose key the vault did not send.
+    kept_back: BTreeSet<(UnitId, u32)>,
     own: OwnKeys,
 }
 
@@ -51,7 +53,17 @@ impl Keyring {
                 units.insert((link.unit, link.epoch), key);
             }
         }
-        Ok(Self { units, own })
+        let kept_back = identities
+            .iter()
+            .flat_map(|identity| directory.units_open_to(identity.kid()))
+            .filter_map(|unit| Some((unit.unit, unit.current()?.epoch)))
+            .filter(|epoch| !units.contains_key(epoch))
+            .collect();
+        Ok(Self {
+            units,
+            kept_back,
+            own,
+        })
     }
 
     /// The rows as the vault sent them.
@@ -66,8 +78,13 @@ impl Keyring {
 
     /// The key of a unit's epoch, or why this person cannot have it.
     pub fn unit(&self, unit: UnitId, epoch: u32) -> Result<&UnitKey, ClientError> {
-        self.find_unit(unit, epoch)
-            .ok_or(ClientError::Crypto(CryptoError::NotARecipient))
+        self.find_unit(unit, epoch).ok_or_else(|| {
+            if self.kept_back.contains(&(unit, epoch)) {
+                ClientError::integrity("the vault keeps the key of a unit back from its member")
+            } else {
+                CryptoError::NotARecipient.into()
+            }
+        })
     }
 
     /// All keys of a unit, the latest epoch first.
@@ -103,7 +120,10 @@ impl Keyring {
             return Ok(key);
         }
         if epoch >= case.epoch() {
-            return Err(CryptoError::NotARecipient.into());
+            let _held = self.unit(case.unit, stated.unit_epoch)?;
+            return Err(ClientError::integrity(
+                "the vault keeps the key of a case back from a member of its unit",
+            ));
         }
         let later = self.case_key(vault, case, released, epoch + 1)?;
         let link = find_link(case, released, epoch)?;

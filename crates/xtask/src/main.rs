@@ -1,4 +1,4 @@
-//! Chores: `cargo xtask demo | test | bench | soak | fuzz | bless`. No product code.
+//! Chores: `cargo xtask demo | test | bench | soak | fuzz | lie | bless`. No product code.
 
 #![allow(clippy::print_stdout, reason = "a command for people")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod bless;
 mod demo;
 mod fuzz;
+mod lie;
 mod soak;
 mod stack;
 mod test;
@@ -34,6 +35,8 @@ enum Chore {
     Demo(demo::Arguments),
     /// Feed every parser with hostile input.
     Fuzz(fuzz::Arguments),
+    /// Tell one lie of the catalogue in front of a running vault or store.
+    Lie(lie::Arguments),
     /// Run the random tests (`soak_…`) again and again with new seeds.
     Soak(soak::Arguments),
     /// Run all tests, with the services they need.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Chore::Bless(arguments) => bless::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
+        Chore::Lie(arguments) => lie::run(&arguments),
         Chore::Soak(arguments) => soak::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
     };

@@ -49,10 +49,7 @@ impl Stack {
     /// As [`Stack::start_full`] with these databases and each part where `routes` says. The border of the clients is asked
     /// for last; whoever wants profiles to take it sends them there ([`Stack::redirect`]).
     pub fn start_full_through(databases: Databases, routes: Routes<'_>) -> Option<Self> {
-        let Ok(store) = std::env::var(STORE) else {
-            eprintln!("skipped on S3: {STORE} is not set");
-            return None;
-        };
+        let store = test_store()?;
         let gate_database = reroute(databases.gate(), Border::GateDatabase, routes);
         let stores = ["--database", &gate_database, "--mirror", databases.mirror()];
         let gatekeeper = Gatekeeper::start(&stores);
@@ -98,6 +95,19 @@ impl Stack {
         Some(stack)
     }
 
+    /// As [`Stack::start`] with the capsules on S3, which the server looks for where `routes` says; `None`, and a printed
+    /// line, without S3 for tests.
+    pub fn start_on_s3(routes: Routes<'_>) -> Option<Self> {
+        let store = test_store()?;
+        let folder = temporary();
+        let data = folder.path().join("vault");
+        let mut stack = Self::make(folder, data, None, &[]);
+        let settings = stack.store_settings(&store, routes);
+        stack.append_settings(&settings);
+        stack.serve("127.0.0.1:0");
+        Some(stack)
+    }
+
     /// The capsules in a bucket, below a prefix of this stack's own.
     fn store_settings(&self, store: &str, routes: Routes<'_>) -> String {
         let [host, bucket, access, secret] = xtask::seaweed::parts(store).unwrap();
@@ -129,6 +139,14 @@ impl Stack {
         }
         files
     }
+}
+
+fn test_store() -> Option<String> {
+    let store = std::env::var(STORE);
+    if store.is_err() {
+        eprintln!("skipped on S3: {STORE} is not set");
+    }
+    store.ok()
 }
 
 fn witness_settings(witness: &Witness, routes: Routes<'_>) -> String {

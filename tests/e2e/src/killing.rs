@@ -96,16 +96,7 @@ impl Killer {
 impl Run {
     /// Waits for a command whose output is piped.
     pub fn of(child: Child) -> Self {
-        use std::os::unix::process::ExitStatusExt as _;
-        let output = child.wait_with_output().unwrap();
-        Self {
-            code: output
-                .status
-                .code()
-                .unwrap_or_else(|| 128 + output.status.signal().unwrap()),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Self::from_output(&child.wait_with_output().unwrap())
     }
 }
 

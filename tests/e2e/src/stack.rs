@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -52,6 +53,16 @@ pub struct Run {
 }
 
 impl Run {
+    pub(crate) fn from_output(output: &Output) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        let signal = || 128 + output.status.signal().unwrap_or_default();
+        Self {
+            code: output.status.code().unwrap_or_else(signal),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Standard output of a command that must succeed.
     #[must_use]
     pub fn ok(self) -> String {
@@ -443,16 +454,25 @@ pub(crate) fn temporary() -> TempDir {
 
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Run {
-    use std::os::unix::process::ExitStatusExt as _;
-    let output = command.output().unwrap();
-    Run {
-        code: output
-            .status
-            .code()
-            .unwrap_or_else(|| 128 + output.status.signal().unwrap_or_default()),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    Run::from_output(&command.output().unwrap())
+}
+
+/// As [`run`], but kills what still runs after so long, and says so.
+pub fn run_within(patience: Duration, command: &mut Command) -> Run {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = child.id().to_string();
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        let late = end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+        late && run(Command::new("kill").args(["-KILL", &pid])).code == 0
+    });
+    let mut run = Run::of(child);
+    drop(ended);
+    if guard.join().unwrap() {
+        run.stderr.push_str("killed: it did not end\n");
     }
+    run
 }
 
 fn bootstrap_code(text: &str) -> String {

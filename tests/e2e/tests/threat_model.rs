@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use obhut_e2e::lies::{self, Front, Lie};
+
 /// Id, what the adversary does, what must happen.
 const ATTACKS: &[(&str, &str, &str)] = &[
     ("A01", "drops the short last chunk", "refused as truncated"),
@@ -398,10 +400,20 @@ const REQUIRED: &str = "A01 A02 A03 A04 A05 A06 A07 A10 A11 A12 A13 A14 A15 A16 
 const INTRO: &str = "# Threat model
 
 Who may do what is in [architecture.md](architecture.md); this page says which test stands for which attack. Written by `cargo xtask bless` from the
-names of the tests; an empty last column means that nothing tests it yet.
+names of the tests and from the catalogue of lies (`tests/e2e/src/lies`), which `tests/e2e/tests/lies.rs` tells between the real programs and
+`cargo xtask lie` tells by hand ([testing.md](testing.md)); an empty last column means that nothing tests it yet.
 
 | Id | The adversary | Then | Tests |
 |---|---|---|---|
+";
+
+const LYING_LOG: &str = "
+## Lying logs
+
+What a vault may do to who reads what was logged about themselves, beside A to F above.
+
+| Lie |
+|---|
 ";
 
 #[test]
@@ -417,6 +429,10 @@ fn every_attack_names_its_tests() {
             found.join("<br>")
         )
         .unwrap();
+    }
+    page.push_str(LYING_LOG);
+    for lie in lies::all().filter(|lie| lie.attack() == "L") {
+        writeln!(page, "| {} |", cell(lie)).unwrap();
     }
     let missing: Vec<_> = REQUIRED
         .split_whitespace()
@@ -456,7 +472,21 @@ fn tests_by_id(root: &Path) -> BTreeMap<String, Vec<String>> {
     for names in found.values_mut() {
         names.sort();
     }
+    for lie in lies::all() {
+        let names = found.entry(lie.attack().to_owned()).or_default();
+        names.push(cell(lie));
+    }
     found
+}
+
+/// What the table says of a lie.
+fn cell(lie: &Lie) -> String {
+    let who = lie.on.iter().map(|(front, _)| match front {
+        Front::Vault => "the vault",
+        Front::Store => "the store",
+    });
+    let who: Vec<_> = who.collect();
+    format!("lie `{}`: {} {}", lie.name, who.join(" or "), lie.says)
 }
 
 /// `a01_a02_refuses_…` names A01 and A02.
