@@ -18,7 +18,6 @@ use crate::statements::{batches, statements};
 statements! {
     ADVANCE_LOG = "UPDATE logs SET size = $3, root = $4, time_ms = $5, term = $7 WHERE log = $1 AND size = $2 AND root = $6 AND term <= $7";
     HOLD_RECORDS = "UPDATE logs SET term = $2 WHERE vault = $1 AND kind = 'records' AND term <= $2";
-    CLOSE_ENTRY = "DELETE FROM open_entries WHERE log = $1 AND idx = $2";
 }
 
 batches! {
@@ -39,6 +38,8 @@ batches! {
     INSERT_ACTS: 3 = Batch::insert("seen_acts", [("vault", Kind::Blob), ("act", Kind::Blob), ("time_us", Kind::Int)]);
     INSERT_MUTATIONS: 5 = Batch::insert("mutations", [("vault", Kind::Blob), ("id", Kind::Blob), ("hash", Kind::Blob),
         ("first_record", Kind::Int), ("records", Kind::Int)]);
+    CLOSE_ENTRIES: 2 = Batch::with([("log", Kind::Int), ("idx", Kind::Int)],
+        "DELETE FROM open_entries WHERE (log, idx) IN (SELECT log, idx FROM batch)");
     SELECT_HEADS: 2 = Batch::with([("log", Kind::Int), ("label", Kind::Blob)],
         "SELECT l.label, l.seq, l.head FROM batch b JOIN label_rows l ON l.log = b.log AND l.label = b.label \
          AND l.seq = (SELECT MAX(m.seq) FROM label_rows m WHERE m.log = b.log AND m.label = b.label)");
@@ -223,13 +224,7 @@ impl Commit {
 
     async fn write_entries(&self, tx: &mut Tx, numbers: &Numbers) -> Result<(), SqlError> {
         let rows = self.entry_rows(numbers)?;
-        for (number, closed) in rows.closed {
-            sql(CLOSE_ENTRY)
-                .bind(number)
-                .bind(closed)
-                .execute(tx)
-                .await?;
-        }
+        CLOSE_ENTRIES.execute(tx, rows.closed).await?;
         INSERT_ENTRIES.execute(tx, rows.entries).await?;
         INSERT_WRAPS.execute(tx, rows.wraps).await?;
         INSERT_OPEN.execute(tx, rows.open).await?;
@@ -254,7 +249,7 @@ impl Commit {
                 rows.open.push([number(), idx(), int(self.time_ms)]);
             }
             if let Some(closed) = row.closes {
-                rows.closed.push((number(), int(closed)));
+                rows.closed.push([number(), int(closed)]);
             }
         }
         Ok(rows)
@@ -303,7 +298,7 @@ struct EntryRows {
     entries: Vec<[Value; 4]>,
     wraps: Vec<[Value; 4]>,
     open: Vec<[Value; 3]>,
-    closed: Vec<(Value, Value)>,
+    closed: Vec<[Value; 2]>,
 }
 
 /// Heads of these labels, as far as they have entries.

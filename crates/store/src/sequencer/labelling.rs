@@ -1,5 +1,7 @@
 //! Which log each piece of work goes to, under which labels, and where their chains stand.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use obhut_format::tree::TreeBuilder;
 use obhut_format::{Hash, PersonId};
 use obhut_log::Label;
@@ -83,6 +85,7 @@ impl Writer {
         works: &[Work],
         positions: &[usize],
     ) -> Result<Vec<Resolved>, Setback> {
+        self.ask_labels_of_all(&plans, positions).await;
         let mut resolved = Vec::with_capacity(plans.len());
         for (number, ((plan, work), position)) in
             plans.into_iter().zip(works).zip(positions).enumerate()
@@ -96,6 +99,24 @@ impl Writer {
             resolved.push(self.resolve(plan, *position, closing).map_err(one)?);
         }
         Ok(resolved)
+    }
+
+    /// One question a log for the whole batch. What it does not answer is asked once more for each piece of work, which
+    /// then fails alone.
+    async fn ask_labels_of_all(&mut self, plans: &[Plan], positions: &[usize]) {
+        let mut missing: BTreeMap<String, BTreeSet<PersonId>> = BTreeMap::new();
+        for (plan, position) in plans.iter().zip(positions) {
+            for (origin, persons) in self.missing_labels(plan, *position) {
+                missing.entry(origin).or_default().extend(persons);
+            }
+        }
+        for (origin, persons) in missing {
+            let persons: Vec<PersonId> = persons.into_iter().collect();
+            let asked = self.labels.ask(&self.notary, self.vault, &origin, &persons);
+            if asked.await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn ask_labels(&mut self, plan: &Plan, position: usize) -> Result<(), StoreError> {

@@ -7,13 +7,13 @@ use obhut_format::act::{
 use obhut_format::context::sha256;
 use obhut_format::mutation::{Committed, Mutation};
 use obhut_format::statement::Role;
-use obhut_format::{Blob, CaseId, Cbor, Hash, PersonId, UnitId};
+use obhut_format::{Blob, CaseId, Cbor, Hash, PersonId, UnitId, VaultId};
 use obhut_log::entry::reason_commitment;
 use obhut_model::Caller;
 use obhut_model::action::{ReadLog, Release};
 use obhut_store::{Logged, StoreError, VerifiedAct};
 use obhut_suite::{Label, XwingSeed};
-use rand_core::Rng as _;
+use rand_core::CryptoRng;
 use std::sync::Arc;
 
 use crate::people::TestPerson;
@@ -56,55 +56,78 @@ pub(crate) fn reason() -> Reason {
     }
 }
 
+/// Where and when an act is signed.
+pub(crate) struct Place {
+    pub(crate) vault: VaultId,
+    pub(crate) shard: String,
+    pub(crate) now_us: u64,
+}
+
+/// An act signed by the person's device, with its openings and the key for its shares.
+pub(crate) fn sign_act(
+    place: Place,
+    person: &TestPerson,
+    asked: Asked<'_>,
+    rng: &mut impl CryptoRng,
+) -> (ActRequest, XwingSeed) {
+    let (mut reason_salt, mut nonce) = ([0; 32], [0; 16]);
+    rng.fill_bytes(&mut reason_salt);
+    rng.fill_bytes(&mut nonce);
+    let ephemeral = XwingSeed::generate(rng);
+    let epk = (asked.kind.released() != Released::Nothing)
+        .then(|| Blob(ephemeral.public().as_bytes().to_vec()));
+    let act = Act {
+        vault: place.vault,
+        card_version: 1,
+        shard: place.shard,
+        kind: asked.kind,
+        person: person.id,
+        device: person.device_kid(),
+        unit: asked.unit,
+        role: asked.role,
+        on_behalf_of: None,
+        case: asked.case,
+        objects_root: objects_root(&asked.objects),
+        object_count: asked.objects.len() as u64,
+        reason_commitment: reason_commitment(&asked.reason, &reason_salt),
+        epk_hash: epk.as_ref().map_or([0; 32], |epk| sha256(&[&epk.0])),
+        nonce,
+        time_us: place.now_us,
+        expires_us: place.now_us + ACT_LIFETIME_US,
+        pinned: None,
+        payload_hash: asked
+            .mutation
+            .map(Mutation::hash)
+            .or(asked.tags.map(lookup_hash)),
+        persons: asked.persons,
+    };
+    let bytes = act.to_bytes();
+    let signature = *person
+        .device()
+        .sign(Label::new(ACT_LABEL), &bytes)
+        .as_bytes();
+    let request = ActRequest {
+        signed: SignedAct {
+            act: Blob(bytes),
+            signature,
+        },
+        objects: asked.objects,
+        reason: asked.reason,
+        reason_salt,
+        epk,
+    };
+    (request, ephemeral)
+}
+
 impl World {
-    /// An act signed by the person's device, with its openings and the key for its shares.
+    /// As [`sign_act`], in this vault and now.
     pub(crate) fn act(&mut self, person: &TestPerson, asked: Asked<'_>) -> (ActRequest, XwingSeed) {
-        let mut reason_salt = [0; 32];
-        self.rng.fill_bytes(&mut reason_salt);
-        let ephemeral = XwingSeed::generate(&mut self.rng);
-        let epk = (asked.kind.released() != Released::Nothing)
-            .then(|| Blob(ephemeral.public().as_bytes().to_vec()));
-        let act = Act {
+        let place = Place {
             vault: self.vault.id(),
-            card_version: 1,
             shard: self.shard(),
-            kind: asked.kind,
-            person: person.id,
-            device: person.device_kid(),
-            unit: asked.unit,
-            role: asked.role,
-            on_behalf_of: None,
-            case: asked.case,
-            objects_root: objects_root(&asked.objects),
-            object_count: asked.objects.len() as u64,
-            reason_commitment: reason_commitment(&asked.reason, &reason_salt),
-            epk_hash: epk.as_ref().map_or([0; 32], |epk| sha256(&[&epk.0])),
-            nonce: self.id(),
-            time_us: self.now(),
-            expires_us: self.now() + ACT_LIFETIME_US,
-            pinned: None,
-            payload_hash: asked
-                .mutation
-                .map(Mutation::hash)
-                .or(asked.tags.map(lookup_hash)),
-            persons: asked.persons,
+            now_us: self.now(),
         };
-        let bytes = act.to_bytes();
-        let signature = *person
-            .device()
-            .sign(Label::new(ACT_LABEL), &bytes)
-            .as_bytes();
-        let request = ActRequest {
-            signed: SignedAct {
-                act: Blob(bytes),
-                signature,
-            },
-            objects: asked.objects,
-            reason: asked.reason,
-            reason_salt,
-            epk,
-        };
-        (request, ephemeral)
+        sign_act(place, person, asked, &mut self.rng)
     }
 
     pub(crate) fn mutation_act(

@@ -21,14 +21,14 @@ use obhut_format::statement::{
 use obhut_format::tree::{Tree, leaf_hash};
 use obhut_format::{
     BatchId, Blob, CaseId, Cbor, ClassCode, DocumentId, Hash, Kid, ObjectId, PersonId, ShareId,
-    UnitId,
+    UnitId, VaultId,
 };
 use obhut_store::{StoreError, StoredObject};
 use obhut_suite::{HpkeSender, Label, XwingPublic};
 use rand_core::Rng as _;
 
 use crate::acts::Asked;
-use crate::people::{TestPerson, bundle_of};
+use crate::people::{TestPerson, bundle_of, lambda_share};
 use crate::world::{DAY, UNIT_ENTRY, World, uk_id, with_sealed};
 
 /// A document as its author knows it.
@@ -60,6 +60,29 @@ pub(crate) const REGISTER: &[u8] = b"sealed register entry";
 pub(crate) const PERSON_ENTRY: &[u8] = b"sealed person entry";
 pub(crate) const INFO: &[u8] = b"sealed info";
 pub(crate) const CARD: &[u8] = b"sealed card";
+
+/// The λ of a person.
+pub(crate) fn lambda_item(
+    vault: VaultId,
+    person: PersonId,
+    lambda: &[u8; 32],
+    author: Kid,
+) -> Item {
+    let binding = Binding {
+        kind: ShareKind::Person,
+        vault,
+        case: None,
+        id: person.0,
+        revision: 0,
+        manifest_hash: [0; 32],
+        share_id: lambda_share(vault, person, lambda),
+        author,
+    };
+    Item {
+        binding,
+        secret: lambda.to_vec(),
+    }
+}
 
 pub(crate) fn class() -> ClassCode {
     "ALG-10".parse().unwrap()
@@ -112,18 +135,8 @@ impl World {
     }
 
     pub(crate) async fn deposit_lambda(&mut self, author: &TestPerson, person: &TestPerson) {
-        let binding = Binding {
-            kind: ShareKind::Person,
-            vault: self.vault.id(),
-            case: None,
-            id: person.id.0,
-            revision: 0,
-            manifest_hash: [0; 32],
-            share_id: person.share_id(self.vault.id()),
-            author: author.kid(),
-        };
-        let secret = person.lambda.to_vec();
-        self.deposit(author, &[Item { binding, secret }]).await;
+        let item = lambda_item(self.vault.id(), person.id, &person.lambda, author.kid());
+        self.deposit(author, &[item]).await;
     }
 
     /// A person enrolled by the registrar with an invitation, and activated.

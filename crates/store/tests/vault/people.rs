@@ -20,6 +20,29 @@ pub(crate) fn bundle_of(keys: &IdentityKeys) -> KeyBundle {
     KeyBundle::new(&keys.bundle().to_bytes()).unwrap()
 }
 
+/// Name of the share of a person's λ.
+pub(crate) fn lambda_share(vault: VaultId, person: PersonId, lambda: &[u8; 32]) -> ShareId {
+    let content = content_secret_id(vault, &person.0, 0, lambda);
+    share_id(ShareKind::Person, vault, &person.0, 0, &content, &[0; 32])
+}
+
+/// An enrolment without keys.
+pub(crate) fn enrolment(
+    vault: VaultId,
+    person: PersonId,
+    lambda: &[u8; 32],
+    citizen: bool,
+) -> PersonEnrolled {
+    PersonEnrolled {
+        person,
+        lambda_hash: sha256(&[lambda]),
+        share_id: lambda_share(vault, person, lambda),
+        bundle: None,
+        invited_until_us: None,
+        citizen,
+    }
+}
+
 impl TestPerson {
     pub(crate) fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut id = [0; 16];
@@ -52,8 +75,7 @@ impl TestPerson {
     }
 
     pub(crate) fn share_id(&self, vault: VaultId) -> ShareId {
-        let content = content_secret_id(vault, &self.id.0, 0, &self.lambda);
-        share_id(ShareKind::Person, vault, &self.id.0, 0, &content, &[0; 32])
+        lambda_share(vault, self.id, &self.lambda)
     }
 
     pub(crate) fn signer(&self) -> Signer {
@@ -64,13 +86,6 @@ impl TestPerson {
     }
 
     pub(crate) fn enrolment(&self, vault: VaultId, citizen: bool) -> PersonEnrolled {
-        PersonEnrolled {
-            person: self.id,
-            lambda_hash: sha256(&[&self.lambda]),
-            share_id: self.share_id(vault),
-            bundle: None,
-            invited_until_us: None,
-            citizen,
-        }
+        enrolment(vault, self.id, &self.lambda, citizen)
     }
 }
