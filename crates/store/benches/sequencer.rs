@@ -1,7 +1,8 @@
 //! How many entries the sequencer makes durable in a second, how long it takes until a quorum stands behind one, and
 //! what an access weighs: the limits of the access log's design, beside a gatekeeper in the same process.
 //!
-//! `cargo bench -p obhut-store`; PostgreSQL as well when `OBHUT_TEST_POSTGRES` is set. Each act is signed, verified,
+//! `cargo xtask bench log`, or `cargo bench -p obhut-store` (PostgreSQL as well when `OBHUT_TEST_POSTGRES` is set; it must
+//! wait for the disk). SQLite and the gatekeeper's folder lie in the folder for temporary files, which must be on a disk. Each act is signed, verified,
 //! decided, logged under four labels (who reads, and three data subjects drawn by Zipf's law) and closed, all in this
 //! process. `OBHUT_BENCH_SUBJECTS` and `OBHUT_BENCH_SECONDS` change how many data subjects there are and how long the
 //! flood lasts.
@@ -37,7 +38,7 @@ use obhut_format::mutation::Mutation;
 use obhut_format::statement::{Event, Role};
 use obhut_log::SignedCheckpoint;
 use obhut_sql::testing::TestDb;
-use obhut_sql::{Db, Engine, sql};
+use obhut_sql::{Db, Engine, Options, sql};
 use obhut_store::Vault;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -63,12 +64,15 @@ fn main() {
     let subjects = setting("OBHUT_BENCH_SUBJECTS", 100_000);
     let seconds = setting("OBHUT_BENCH_SECONDS", 60);
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let databases = [TestDb::sqlite().await.map(Some), TestDb::postgres().await];
-        for database in databases {
-            if let Some(test) = database.unwrap() {
-                measure(&test, subjects, Duration::from_secs(seconds)).await;
-                test.finish().await.unwrap();
-            }
+        let lasting = Duration::from_secs(seconds);
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("vault.sqlite");
+        let sqlite = Db::open_sqlite(&path, &Options::default()).await.unwrap();
+        measure("SQLite", &sqlite, subjects, lasting).await;
+        sqlite.close().await;
+        if let Some(test) = TestDb::postgres().await.unwrap() {
+            measure("PostgreSQL", &test.db, subjects, lasting).await;
+            test.finish().await.unwrap();
         }
     });
 }
@@ -78,12 +82,19 @@ fn setting(name: &str, default: u64) -> u64 {
     value.map_or(default, |value| value.parse().unwrap())
 }
 
-async fn measure(test: &TestDb, subjects: u64, lasting: Duration) {
-    let mut world = World::new(test).await;
+async fn measure(engine: &str, db: &Db, subjects: u64, lasting: Duration) {
+    let mut world = World::unfounded(db.clone(), 1).await;
+    world.found().await.unwrap();
     let officer = world.activated(false).await;
     world.appoint(&officer, Role::Dpo, None).await;
+    let begun = Instant::now();
     let subjects = enrol(&mut world, subjects).await;
     world.confirmed().await;
+    let took = begun.elapsed().as_secs_f64();
+    println!(
+        "{engine}: {} data subjects enrolled in {took:.0} s",
+        subjects.len()
+    );
     let ticking = tick(Arc::clone(&world.clock));
     let reader = Reader {
         vault: world.vault.clone(),
@@ -97,9 +108,8 @@ async fn measure(test: &TestDb, subjects: u64, lasting: Duration) {
         vault: world.vault.clone(),
         ..reader
     };
-    let engine = format!("{:?}", test.db.engine());
-    flood(&engine, &test.db, &world, &reader, lasting).await;
-    steady(&engine, &reader, lasting.min(Duration::from_secs(30))).await;
+    flood(engine, db, &world, &reader, lasting).await;
+    steady(engine, &reader, lasting.min(Duration::from_secs(30))).await;
     drop(ticking);
     world.vault.shut_down().await;
     world.gate.close().await;

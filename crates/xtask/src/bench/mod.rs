@@ -8,6 +8,7 @@
 
 mod child;
 mod import;
+mod log;
 mod machine;
 mod memory;
 mod micro;
@@ -67,6 +68,8 @@ enum What {
     Import,
     /// Releases and gets, one after another and side by side.
     Release,
+    /// The sequencer: durable entries a second, time until an entry is confirmed, storage; on SQLite and PostgreSQL.
+    Log,
     /// The crates' own micro-benchmarks.
     Micro,
     /// All but `micro`.
@@ -104,11 +107,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         large: arguments.large,
     };
     machine::describe();
-    let parts: [(What, Part); 4] = [
+    let parts: [(What, Part); 5] = [
         (What::Seal, seal::run),
         (What::Memory, memory::run),
         (What::Import, import::run),
         (What::Release, release::run),
+        (What::Log, log::run),
     ];
     let mut bars = Vec::new();
     for (what, part) in parts {
