@@ -45,6 +45,11 @@ impl GateConfig {
         }
     }
 
+    /// Whether the gatekeeper's signing key is there: without it nothing is read or restored.
+    pub fn has_signing_key(&self) -> bool {
+        self.signing_key().exists()
+    }
+
     pub(crate) fn journal(&self) -> Journal {
         let default = || self.folder.join("journal").join("tombstones");
         Journal::new(self.journal.clone().unwrap_or_else(default))

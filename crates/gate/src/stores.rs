@@ -353,7 +353,8 @@ pub(crate) async fn count_missing(db: &Db, vault: VaultId) -> Result<u64, SqlErr
     row.await?.ok_or(SqlError::NoRow)?.column("missing")
 }
 
-async fn delete_entombed(tx: &mut Tx) -> Result<(), SqlError> {
+/// Removes shares that have a tombstone.
+pub(crate) async fn delete_entombed(tx: &mut Tx) -> Result<(), SqlError> {
     sql(DELETE_ENTOMBED).execute(tx).await.map(drop)
 }
 

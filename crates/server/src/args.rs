@@ -45,13 +45,16 @@ pub enum Command {
         #[arg(long)]
         data: PathBuf,
     },
-    /// Cut a backup of the database and an inventory of the capsules into a new folder, without any key. The server may be
-    /// running.
+    /// Cut a backup of the database, of a gatekeeper in this server and an inventory of the capsules into a new folder,
+    /// without any key. The server may be running.
     Backup(BackupArgs),
     /// Prove a backup from its own files: hashes, both logs, signatures, registered capsules. Needs no server.
     Verify(VerifyArgs),
     /// Restore a backup into an empty database, SQLite or PostgreSQL. The server must be stopped.
     Restore(RestoreArgs),
+    /// Take the logs of a vault as they are where its gatekeeper, in this server, was restored and no witness elsewhere can
+    /// tell how far they were. The server must be stopped.
+    Accept(AcceptArgs),
     /// Move all vaults from SQLite and a folder to the database and object store of another configuration. The server must
     /// be stopped; the old side stays as it is.
     MigrateTo(MigrateArgs),
@@ -171,6 +174,17 @@ pub struct RestoreArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `accept`.
+#[derive(clap::Args)]
+pub struct AcceptArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The vault.
+    #[arg(long)]
+    pub vault: String,
 }
 
 /// `migrate-to`.

@@ -91,7 +91,7 @@ pub(crate) fn lock(folder: &Path) -> Result<File, ServerError> {
 }
 
 /// Clock and randomness of the system for the gatekeeper.
-fn system_edge() -> Result<Edge, ServerError> {
+pub(crate) fn system_edge() -> Result<Edge, ServerError> {
     // Asked once, so that a system without randomness is noticed before anything is made.
     random_bytes::<32>()?;
     Ok(Edge::new(now_us, || {

@@ -20,6 +20,25 @@ use crate::logging::chain;
 
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
+/// Where a gatekeeper in the server's process has its things; none where another operator runs it.
+pub(crate) fn find_places(
+    data: &Path,
+    config: &config::GateConfig,
+) -> Result<Option<GateConfig>, ServerError> {
+    match config.place()? {
+        GatePlace::InProcess { keys } => Ok(Some(places(data, config, &keys))),
+        GatePlace::Elsewhere { .. } => Ok(None),
+    }
+}
+
+fn places(data: &Path, config: &config::GateConfig, keys: &Path) -> GateConfig {
+    let mut places = GateConfig::new(data.join(&config.folder), data, data.join(keys));
+    let place = |target: Target| target.below(data).expose().to_owned();
+    places.database = config.find_database().map(place);
+    places.mirror = config.find_mirror().map(place);
+    places
+}
+
 /// A handle on the gatekeeper. Cheap to clone.
 #[derive(Clone)]
 pub struct Gatekeeper {
@@ -55,16 +74,14 @@ impl Gatekeeper {
         edge: Edge,
     ) -> Result<Self, ServerError> {
         match config.place()? {
-            GatePlace::InProcess { keys } => Ok(Self::prepare_here(data, config, &keys, edge)),
+            GatePlace::InProcess { keys } => {
+                Ok(Self::prepare_here(places(data, config, &keys), edge))
+            }
             GatePlace::Elsewhere { url, key } => Self::connect(data, &url, key),
         }
     }
 
-    fn prepare_here(data: &Path, config: &config::GateConfig, keys: &Path, edge: Edge) -> Self {
-        let mut places = GateConfig::new(data.join(&config.folder), data, data.join(keys));
-        let place = |target: Target| target.below(data).expose().to_owned();
-        places.database = config.find_database().map(place);
-        places.mirror = config.find_mirror().map(place);
+    fn prepare_here(places: GateConfig, edge: Edge) -> Self {
         let here = Arc::new(Here {
             places,
             edge,

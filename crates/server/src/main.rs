@@ -40,6 +40,7 @@ fn run(args: Args) -> Result<String, ServerError> {
         Command::Backup(args) => block_on(command::backup(args)),
         Command::Verify(args) => block_on(command::verify(args)),
         Command::Restore(args) => block_on(command::restore(args)),
+        Command::Accept(args) => block_on(command::accept(args)),
         Command::MigrateTo(args) => block_on(command::migrate_to(args)),
         Command::BackupKeys(args) => command::backup_keys(&args),
         Command::S3Probe(args) => block_on(command::s3_probe(args)),

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use obhut_e2e::{Agency, CLASS, Databases, Stack, copy_folder, files_below, random_bytes};
+use obhut_e2e::{
+    Agency, CLASS, Databases, REASON, Stack, copy_folder, files_below, random_bytes, run_within,
+    text,
+};
 use serde_json::Value;
 
 /// A backup with its keys apart, below the test's folder.
@@ -85,12 +88,13 @@ fn a_backup_made_beside_a_running_server_restores_with_its_documents() {
         assert!(!bytes.windows(40).any(|part| part == &key.as_bytes()[..40]));
     }
     let data = agency.stack.folder().join("restored");
+    bring_gatekeeper(&old, &data);
     let said = kept.restore(&agency.stack, &data, &[]).ok();
     assert!(
         said.contains("2 registered capsules are in the object store, 2 of them"),
         "{said}"
     );
-    bring_gatekeeper(&old, &data);
+    assert!(said.contains("gatekeeper was not lost"), "{said}");
     agency.stack.use_data(&data);
     agency.stack.serve_again();
     assert_eq!(agency.stack.content("cw1", &documents[0]), small);
@@ -118,10 +122,10 @@ fn a_backup_restores_on_the_other_engine_and_back() {
     let config = config.to_str().unwrap();
     let (old, data) = (agency.stack.data(), agency.stack.folder().join("restored"));
     assert_eq!(agency.stack.stop().code, 0);
+    bring_gatekeeper(&old, &data);
     let _ = first
         .restore(&agency.stack, &data, &["--config", config])
         .ok();
-    bring_gatekeeper(&old, &data);
     agency.stack.use_data(&data);
     agency.stack.serve_again();
     assert_eq!(agency.stack.content("cw1", &document), content);
@@ -184,6 +188,93 @@ fn verify_names_what_is_damaged() {
     let again = ["backup", "--to", kept.backup.to_str().unwrap()];
     let said = agency.stack.server(&again).fails_with(1);
     assert!(said.contains("new folder"), "{said}");
+}
+
+/// The operator takes the only vault of a backup as its gatekeeper was restored.
+fn accept(stack: &Stack, data: &Path, kept: &Kept) {
+    let proved: Value = serde_json::from_str(&kept.verify(stack, &["--json"]).ok()).unwrap();
+    let vault = proved["vaults"][0]["vault"].as_str().unwrap();
+    let data = data.to_str().unwrap();
+    let _ = stack
+        .bare_server(&["accept", "--data", data, "--vault", vault])
+        .ok();
+}
+
+/// Everything is lost but the backup and the keys that were kept apart. Who had seen no more than the backup goes on.
+#[test]
+fn f11_a_server_and_its_gatekeeper_come_back_from_a_backup_made_while_people_file() {
+    let mut agency = Agency::open(2);
+    let content = random_bytes(1, 3_000);
+    let document = agency.put("a.bin", &content);
+    let tree = agency.stack.folder().join("tree");
+    for file in 0..800_u64 {
+        let path = tree.join(format!("Akte {}/{file}.bin", file % 3));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, random_bytes(file, 5_000)).unwrap();
+    }
+    let arguments = ["import", tree.to_str().unwrap(), "--class", CLASS, "--json"];
+    let mut import = agency.stack.command("cw1", &arguments);
+    let mut import = import.stdout(Stdio::null()).spawn().unwrap();
+    // The last one that was made before the import was through.
+    let mut made = vec![keep(&agency.stack, "backup-0", &["--objects"])];
+    while import.try_wait().unwrap().is_none() {
+        let name = format!("backup-{}", made.len());
+        made.push(keep(&agency.stack, &name, &["--objects"]));
+    }
+    assert!(import.wait().unwrap().success() && made.len() > 2);
+    let kept = made.swap_remove(made.len() - 2);
+    let _ = agency.put("seen-by-the-first.bin", &content);
+    let data = agency.stack.data();
+    let place = data.to_str().unwrap();
+    let said = kept.verify(&agency.stack, &["--data", place]).ok();
+    assert!(said.contains("The gatekeeper restores"), "{said}");
+    let secrets = files_below(&kept.keys).into_iter();
+    let secrets: Vec<_> = secrets.map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(secrets.len() >= 4, "keys of both logs, signing, storage");
+    for file in files_below(&kept.backup) {
+        let bytes = std::fs::read(&file).unwrap();
+        let holds = |key: &Vec<u8>| bytes.windows(32).any(|part| part == &key[..32]);
+        assert!(!secrets.iter().any(holds), "a key in {}", file.display());
+    }
+
+    agency.stack.kill();
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::remove_dir_all(agency.stack.folder().join("vault-gate-key")).unwrap();
+    let keyless = ["restore", "--data", place, "--backup"];
+    let keyless = [&keyless[..], &[kept.backup.to_str().unwrap()]].concat();
+    let said = agency.stack.bare_server(&keyless).fails_with(1);
+    assert!(said.contains("bring"), "{said}");
+    let said = kept.restore(&agency.stack, &data, &[]).ok();
+    assert!(said.contains("share(s) of the gatekeeper"), "{said}");
+    assert!(said.contains("obhut-server accept"), "{said}");
+    agency.stack.serve_again();
+    // Nothing is confirmed yet, so nothing is released.
+    let target = agency.stack.folder().join("early");
+    let get = ["get", &document, "--output", target.to_str().unwrap()];
+    let mut get = agency.stack.command("cw2", &[&get[..], &REASON].concat());
+    let run = run_within(Duration::from_secs(6), &mut get);
+    assert!(run.code != 0 && !target.exists(), "{}", run.stdout);
+    let _ = agency.stack.stop();
+    accept(&agency.stack, &data, &kept);
+    agency.stack.serve_again();
+    assert_eq!(agency.stack.content("cw2", &document), content);
+    // Every document that was registered at the cut has its share.
+    let cases = agency.stack.json_lines("cw2", &["case", "list"]);
+    assert!(cases.len() >= 2, "{cases:?}");
+    for (number, case) in cases.iter().enumerate() {
+        let case = text(case, "case");
+        let folder = agency.stack.folder().join(format!("exported-{number}"));
+        let export = ["export", &case, folder.to_str().unwrap()];
+        let _ = agency.stack.reading("cw2", &export).ok();
+        let _ = agency.stack.obhut("cw2", &["case", "verify", &case]).ok();
+    }
+    let file = agency.stack.write("later.bin", &content);
+    let later = agency.stack.put("cw2", &agency.case, &file);
+    assert_eq!(agency.stack.content("cw2", &later), content);
+    let _ = agency.stack.verify_logs().ok();
+    // Who had seen more is not shown less.
+    let said = agency.stack.obhut("cw1", &["case", "list"]).fails_with(6);
+    assert!(said.contains("rolled back"), "{said}");
 }
 
 /// The body and status of `/readyz`.
@@ -359,8 +450,10 @@ fn a_killed_backup_is_none_and_a_killed_restore_goes_on() {
     ];
     // The tiles come after the mark that it is not finished, the configuration before.
     let is_restored = || target.join("tiles").exists() && !target.join("unfinished.toml").exists();
+    // The gatekeeper is lost as well, but for its keys.
+    std::fs::remove_dir_all(data.join("gate")).unwrap();
     assert!(kill_again_and_again(&agency.stack, &restore, is_restored, || ()) > 0);
-    bring_gatekeeper(&data, &target);
+    accept(&agency.stack, &target, &kept);
     agency.stack.use_data(&target);
     agency.stack.serve_again();
     for (document, content) in documents.iter().zip(&contents) {

@@ -7,20 +7,22 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
+use obhut_format::VaultId;
 use obhut_format::context::sha256;
 use obhut_format::gate_link::PartyKey;
 use obhut_sql::{Db, SqlError, sql};
 use serde::{Deserialize, Serialize};
 
+use super::cut::{Cut, between};
 use super::tables::copy_all;
-use crate::keys::{StorageKeys, load_party_key, make_folder, share_context};
+use crate::keys::{StorageKeys, load_party_key, share_context};
 use crate::rows::{ShareRow, int};
 use crate::stores::{Stores, open_first};
 use crate::{Edge, GateConfig, GateError, Refusal, persist, schema, vaults};
 
-const DATABASE: &str = "gate.sqlite";
+pub(super) const DATABASE: &str = "gate.sqlite";
 const INVENTORY: &str = "backup.toml";
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 /// Shares opened at a time while a backup is proved.
 const PAGE: i64 = 1_000;
 
@@ -53,6 +55,9 @@ pub enum BackupError {
     /// Keys or stores cannot be used.
     #[error("the backup cannot be used with these keys")]
     Gate(#[from] GateError),
+    /// Another key lies where one was to be copied.
+    #[error("{} holds another key", .0.display())]
+    OtherKey(PathBuf),
     /// It is another gatekeeper's.
     #[error("the backup is one of the gatekeeper {0}, not of this one")]
     OtherGatekeeper(String),
@@ -70,13 +75,13 @@ pub enum BackupError {
 /// What a backup says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Inventory {
-    format: u32,
-    fingerprint: String,
-    made_us: u64,
-    storage_key: u32,
-    sha256: String,
-    rows: BTreeMap<String, u64>,
+pub(super) struct Inventory {
+    pub(super) format: u32,
+    pub(super) fingerprint: String,
+    pub(super) made_us: u64,
+    pub(super) storage_key: u32,
+    pub(super) sha256: String,
+    pub(super) rows: BTreeMap<String, u64>,
 }
 
 /// A whole backup of a gatekeeper's first store, without any key.
@@ -92,29 +97,11 @@ impl Backup {
         folder: &Path,
         now_us: u64,
     ) -> Result<Self, BackupError> {
-        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(BackupError::Occupied(folder.to_owned()));
-        }
-        make_folder(folder).map_err(file_error(folder))?;
-        let path = folder.join(DATABASE);
-        let from = open_first(config).await?.unhurried();
-        let to = open_copy(&path).await?;
-        let rows = copy_all(&from, &to).await?;
-        to.checkpoint().await?;
-        to.close().await;
-        from.close().await;
-        let storage = StorageKeys::load(&config.key_folder)?;
-        let inventory = Inventory {
-            format: FORMAT,
-            fingerprint: load_party_key(config)?.to_string(),
-            made_us: now_us,
-            storage_key: storage.newest().unwrap_or_default(),
-            sha256: hash_of(&path)?,
-            rows: rows
-                .into_iter()
-                .map(|(name, count)| (name.to_owned(), count))
-                .collect(),
-        };
+        Cut::begin(config, folder, now_us).await?.finish().await
+    }
+
+    /// Writes the inventory: the backup counts from here on.
+    pub(super) fn close(folder: &Path, inventory: Inventory) -> Result<Self, BackupError> {
         let text = toml::to_string(&inventory).map_err(|_| {
             BackupError::Damaged(folder.to_owned(), "its inventory cannot be written")
         })?;
@@ -203,17 +190,27 @@ impl Backup {
             return Err(BackupError::StoreInUse);
         }
         let from = open_copy_of(&self.folder.join(DATABASE)).await?;
-        copy_all(&from.db, &to).await?;
-        from.db.close().await;
-        to.write("gate_mark_restored", async |mut tx| {
-            sql(FORGET_COMPARED).execute(&mut tx).await?;
-            sql(MARK_RESTORED).bind(int(now_us)).execute(&mut tx).await
+        // Whole or not at all: a store with some of the rows would pass for one in use.
+        between(&from.db, &to, async |source, target| {
+            copy_all(source, target).await?;
+            sql(FORGET_COMPARED).execute(target).await?;
+            let mark = sql(MARK_RESTORED).bind(int(now_us));
+            mark.execute(target).await.map(drop)
         })
         .await?;
+        from.db.close().await;
         to.close().await;
         let stores = Stores::open(config).await?;
         stores.close().await;
         Ok(())
+    }
+
+    /// Takes a restored vault's logs as they are, on the word of its operator; whether there is such a vault.
+    pub async fn accept(config: &GateConfig, vault: VaultId) -> Result<bool, BackupError> {
+        let db = open_first(config).await?;
+        let known = vaults::accept_restored(&db, vault).await;
+        db.close().await;
+        Ok(known?)
     }
 
     fn check_owner(&self, config: &GateConfig) -> Result<(), BackupError> {
@@ -243,7 +240,7 @@ async fn open_copy_of(path: &Path) -> Result<Copied, BackupError> {
     })
 }
 
-async fn open_copy(path: &Path) -> Result<Db, BackupError> {
+pub(super) async fn open_copy(path: &Path) -> Result<Db, BackupError> {
     let db = Db::open_sqlite(path, &obhut_sql::Options::default()).await?;
     db.migrate(&schema::FIRST).await?;
     Ok(db)
@@ -266,12 +263,12 @@ async fn open_all(db: &Db, storage: &StorageKeys) -> Result<u64, BackupError> {
     }
 }
 
-fn hash_of(path: &Path) -> Result<String, BackupError> {
+pub(super) fn hash_of(path: &Path) -> Result<String, BackupError> {
     let bytes = fs::read(path).map_err(file_error(path))?;
     Ok(HEXLOWER.encode(&sha256(&[&bytes])))
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
     let staged = path.with_extension("new");
     let write = || -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
@@ -284,7 +281,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
     write().map_err(file_error(path))
 }
 
-fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+pub(super) fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::File { path, source }
 }

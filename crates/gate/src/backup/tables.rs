@@ -1,6 +1,10 @@
 //! Every table of the first store, row by row, from one database to another.
 
+use std::collections::BTreeMap;
+
 use obhut_sql::{Batch, Db, Kind, Row, SqlError, Tx, Value, sql};
+
+use crate::stores::delete_entombed;
 
 /// Rows read and written at a time.
 const PAGE: i64 = 2_000;
@@ -20,13 +24,22 @@ macro_rules! tables {
             insert: Batch::insert($name, [$(($column, Kind::$kind)),+]).tail("ON CONFLICT DO NOTHING"),
         };)+
 
-        /// Copies all rows as they were at one moment; tells how many of each table.
-        pub(super) async fn copy_all(from: &Db, to: &Db) -> Result<Vec<(&'static str, u64)>, SqlError> {
-            from.read("gate_copy", async |mut tx| {
-                let mut copied = Vec::new();
-                $(copied.push(($name, $table.copy(&mut tx, to).await?));)+
-                Ok(copied)
-            }).await
+        /// Copies all rows; what is there stays.
+        pub(super) async fn copy_all(from: &mut Tx, to: &mut Tx) -> Result<(), SqlError> {
+            $($table.copy(from, to).await?;)+
+            Ok(())
+        }
+
+        /// How many rows each table has.
+        pub(super) async fn count_all(db: &Db) -> Result<BTreeMap<String, u64>, SqlError> {
+            let mut counts = BTreeMap::new();
+            $(
+                let text = concat!("SELECT COUNT(*) AS n FROM ", $name);
+                if let Some(row) = db.fetch_optional("gate_count", sql(text)).await? {
+                    counts.insert($name.to_owned(), row.column::<i64>("n")?.unsigned_abs());
+                }
+            )+
+            Ok(counts)
         }
 
         /// Names of all tables with their columns, to compare with a schema.
@@ -77,8 +90,17 @@ tables! {
         [("vault", Blob), ("seq", Int), ("head", Blob), ("receipt", Blob)];
 }
 
+/// Copies what deposits and destructions write; what is there stays. A share that is destroyed by now goes.
+pub(super) async fn copy_deposits(from: &mut Tx, to: &mut Tx) -> Result<(), SqlError> {
+    STORAGE_KEYS.copy(from, to).await?;
+    DEPOSITS.copy(from, to).await?;
+    SHARES.copy(from, to).await?;
+    TOMBSTONES.copy(from, to).await?;
+    delete_entombed(to).await
+}
+
 impl<const N: usize> Table<N> {
-    async fn copy(&self, from: &mut Tx, to: &Db) -> Result<u64, SqlError> {
+    async fn copy(&self, from: &mut Tx, to: &mut Tx) -> Result<(), SqlError> {
         let mut copied = 0;
         loop {
             let page = sql(self.read)
@@ -90,14 +112,11 @@ impl<const N: usize> Table<N> {
                 .iter()
                 .map(|row| self.values(row))
                 .collect::<Result<_, _>>()?;
-            let rows = &rows;
-            to.write("gate_paste", async |mut tx| {
-                self.insert.execute(&mut tx, rows.iter().cloned()).await
-            })
-            .await?;
-            copied += i64::try_from(page.len()).unwrap_or(i64::MAX);
-            if i64::try_from(page.len()).unwrap_or(i64::MAX) < PAGE {
-                return Ok(copied.unsigned_abs());
+            self.insert.execute(to, rows).await?;
+            let count = i64::try_from(page.len()).unwrap_or(i64::MAX);
+            copied += count;
+            if count < PAGE {
+                return Ok(());
             }
         }
     }

@@ -1,6 +1,5 @@
 //! `obhut-gate backup`, `verify`, `restore`, `backup-keys`, `rotate-key` and `accept`.
 
-use std::fs;
 use std::path::Path;
 
 use obhut_format::VaultId;
@@ -10,10 +9,8 @@ use super::clock::{now_us, system_edge};
 use super::process::lock;
 use super::settings::absolute;
 use super::{OperatorError, Settings};
-use crate::backup::Backup;
-use crate::keys::make_folder;
-use crate::stores::open_first;
-use crate::{Gate, GateError, vaults};
+use crate::Gate;
+use crate::backup::{Backup, copy_keys};
 
 /// Cuts a backup of the first store; the gatekeeper may be running.
 pub async fn backup(args: BackupArgs) -> Result<String, OperatorError> {
@@ -67,18 +64,7 @@ pub fn backup_keys(args: &BackupKeysArgs) -> Result<String, OperatorError> {
             "keys are backed up outside the data folder and the key folder, best on a medium of their own".to_owned(),
         ));
     }
-    make_folder(&to).map_err(|error| OperatorError::file(&to, error))?;
-    let mut copied = 0;
-    let folder = &places.key_folder;
-    let entries = fs::read_dir(folder).map_err(|error| OperatorError::file(folder, error))?;
-    let storage = entries.filter_map(Result::ok).map(|entry| entry.path());
-    let storage = storage.filter(|path| path.extension().is_some_and(|end| end == "key"));
-    for path in storage.chain([places.signing_key()]) {
-        let name = path.file_name().unwrap_or_default();
-        let target = to.join(name);
-        fs::copy(&path, &target).map_err(|error| OperatorError::file(&target, error))?;
-        copied += 1;
-    }
+    let copied = copy_keys(&places, &to)?;
     Ok(format!(
         "{copied} key file(s) copied to {}. Keep them apart from every backup of the data: together they open shares.\n\
          Remove copies of storage keys that the gatekeeper has removed, or what was destroyed lives on in old backups.\n",
@@ -107,10 +93,7 @@ pub async fn accept(args: AcceptArgs) -> Result<String, OperatorError> {
     let vault = args.vault.parse::<VaultId>();
     let vault =
         vault.map_err(|_| OperatorError::Config(format!("{} is no vault id", args.vault)))?;
-    let db = open_first(&places).await?;
-    let known = vaults::accept_restored(&db, vault).await;
-    db.close().await;
-    if known.map_err(GateError::from)? {
+    if Backup::accept(&places, vault).await? {
         Ok(format!(
             "The logs of {vault} count as they are fed from now on.\n"
         ))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use obhut_format::act::ActKind;
 use obhut_format::{CaseId, UnitId};
 use obhut_gate::Edge;
-use obhut_gate::backup::{Backup, BackupError};
+use obhut_gate::backup::{Backup, BackupError, Cut};
 use obhut_log::SignedCheckpoint;
 use obhut_sql::testing::TestDb;
 
@@ -204,6 +204,42 @@ async fn f11_a_restored_gatekeeper_compares_before_it_serves_and_forgets_no_dest
     world.restart().await;
     world.publish().await;
     assert_eq!(office.open_document(&mut world, 1).await, 1);
+}
+
+/// A vault's own backup is cut between the two halves: what it registered until then has its share, and it is nowhere ahead.
+#[tokio::test]
+async fn f12_a_backup_in_two_halves_ends_with_what_was_deposited_and_begins_with_the_logs() {
+    let mut world = World::new().await;
+    let office = Office::open(&mut world).await;
+    let unused = world.case_item(&office.clerk, CaseId([9; 16]));
+    let unused = world.prepare_deposit(&office.clerk, &[unused]).await;
+    world.send_deposit(&unused).await;
+    world.advance(31 * DAY);
+    world.publish().await;
+    let sizes = "SELECT SUM(size) AS n FROM logs";
+    let replayed = rows(&world, sizes).await;
+    let folder = world.folder.path().join("backup");
+    let cut = Cut::begin(&world.config, &folder, world.now()).await;
+    let unfinished = Backup::read(&folder).err().unwrap();
+    assert!(matches!(unfinished, BackupError::File { .. }));
+    let (clerk, case) = (office.clerk.duplicate(), office.case);
+    let _ = world.file(&clerk, case, 1).await;
+    world.publish().await;
+    assert_eq!(world.gate.sweep().await.unwrap(), 1);
+    let made = cut.unwrap().finish().await.unwrap();
+    let shares = rows(&world, SHARES).await;
+    assert_eq!(made.shares(), shares);
+    assert!(rows(&world, sizes).await > replayed);
+    world.gate.close().await;
+    std::fs::remove_dir_all(world.folder.path().join("data/gate/mirror")).unwrap();
+    for file in ["db.sqlite", "db.sqlite-wal", "db.sqlite-shm"] {
+        let _ = std::fs::remove_file(world.folder.path().join("data/gate").join(file));
+    }
+    made.restore(&world.config, world.now()).await.unwrap();
+    assert_eq!(rows(&world, sizes).await, replayed);
+    assert_eq!(rows(&world, SHARES).await, shares);
+    let tombstones = "SELECT COUNT(*) AS n FROM tombstones";
+    assert_eq!(rows(&world, tombstones).await, 1);
 }
 
 #[tokio::test]

@@ -29,6 +29,14 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// The gatekeeper's part cannot be made, proved or restored.
+    #[error("the gatekeeper's part")]
+    Gate(#[from] obhut_gate::backup::BackupError),
+    /// The gatekeeper's keys are not there.
+    #[error(
+        "the gatekeeper's signing key is missing; bring it with --keys DIR (`obhut-server backup-keys` made it)"
+    )]
+    GateKeys,
     /// Keys of the data folder are not those of a vault.
     #[error(
         "{0}; bring the keys folder back from its own backup (`obhut-server backup-keys` made it)"

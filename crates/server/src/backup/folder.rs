@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::BackupError;
 use super::error::file_error;
-use super::manifest::{CONFIG, INVENTORY, TABLES, hex};
+use super::manifest::{CONFIG, GATE, INVENTORY, TABLES, hex};
 use crate::objects::make_folder;
 
 /// Lies in a folder whose backup was begun and not finished.
@@ -30,6 +30,7 @@ pub(super) fn begin(folder: &Path) -> Result<(), BackupError> {
         folder.join(TABLES),
         folder.join(INVENTORY),
         folder.join(CONFIG),
+        folder.join(GATE),
     ] {
         let removed = if old.is_dir() {
             fs::remove_dir_all(&old)

@@ -3,16 +3,39 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use obhut_format::VaultId;
+use obhut_gate::backup::Backup;
 use obhut_store::VaultRow;
 
-use super::BackupError;
 use super::error::file_error;
+use super::manifest::GATE;
+use super::{BackupError, gate};
+use crate::ServerError;
+use crate::config::Config;
+use crate::data::lock;
 use crate::keys::{KEYS_FOLDER, LogKeys};
 use crate::objects::make_folder;
 
-/// Copies every key file of a data folder to another folder; how many there are. What is there already must be the same.
-pub fn copy_keys(data: &Path, to: &Path) -> Result<u64, BackupError> {
-    copy_key_files(&data.join(KEYS_FOLDER), to)
+/// Copies every key file of a data folder to another folder, and those of a gatekeeper in the server's process to `gate/`
+/// in it; how many there are. What is there already must be the same.
+pub fn copy_keys(config: &Config, data: &Path, to: &Path) -> Result<u64, ServerError> {
+    let own = copy_key_files(&data.join(KEYS_FOLDER), to)?;
+    Ok(own + gate::copy_keys(config, data, to)?)
+}
+
+/// Brings back what [`copy_keys`] copied.
+pub(super) fn bring_keys(config: &Config, data: &Path, keys: &Path) -> Result<(), ServerError> {
+    copy_key_files(keys, &data.join(KEYS_FOLDER))?;
+    gate::bring_keys(config, data, keys)
+}
+
+/// Takes the logs of a vault as they are, on the word of its operator, where its gatekeeper was restored; whether the
+/// gatekeeper knows the vault. The server must be stopped.
+pub async fn accept_gate(data: &Path, vault: VaultId) -> Result<bool, ServerError> {
+    let places = gate::load_places(data)?;
+    let _lock = lock(data)?;
+    let known = Backup::accept(&places, vault).await;
+    Ok(known.map_err(BackupError::from)?)
 }
 
 pub(super) fn copy_key_files(from: &Path, to: &Path) -> Result<u64, BackupError> {
@@ -45,7 +68,10 @@ fn key_files(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
         for entry in fs::read_dir(&folder).map_err(file_error(&folder))? {
             let path = entry.map_err(file_error(&folder))?.path();
             if path.is_dir() {
-                folders.push(path);
+                // The gatekeeper's lie elsewhere.
+                if path.file_name() != Some(GATE.as_ref()) {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|end| end == "key") {
                 files.push(path);
             }

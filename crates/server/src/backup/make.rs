@@ -14,7 +14,7 @@ use super::manifest::{
     CONFIG, INVENTORY, Manifest, ManifestFile, ManifestLog, ManifestVault, OBJECTS, table_file,
 };
 use super::rows::{RowsOut, for_each_row};
-use super::{BackupError, hex};
+use super::{BackupError, gate, hex};
 use crate::ServerError;
 use crate::clock::now_us;
 use crate::config::Config;
@@ -34,6 +34,8 @@ pub struct Made {
     pub object_bytes: u64,
     /// Whether the capsules are in the backup.
     pub with_objects: bool,
+    /// Shares of the gatekeeper in the server's process; none where another operator runs it.
+    pub shares: Option<u64>,
     /// When the cut was begun, microseconds UTC.
     pub made_us: u64,
 }
@@ -53,6 +55,7 @@ pub async fn make(
         return Err(BackupError::Schema { found, known, next }.into());
     }
     folder::begin(to)?;
+    let gatekeeper = gate::begin(config, data, to).await?;
     let engine = match db.engine() {
         Engine::Postgres => "postgres",
         Engine::Sqlite => "sqlite",
@@ -63,6 +66,7 @@ pub async fn make(
     let published = published_before(&Store::open(db.clone()).await?, &tiles).await?;
     cut(&db, to, &mut manifest).await?;
     db.close().await;
+    let shares = gate::finish(gatekeeper, to, &mut manifest).await?;
     describe_vaults(to, &mut manifest, &published)?;
     let capsules = write_inventory(to, &mut manifest)?;
     write_config(config, to, &mut manifest)?;
@@ -77,6 +81,7 @@ pub async fn make(
         objects: manifest.objects,
         object_bytes: manifest.object_bytes,
         with_objects,
+        shares,
         made_us: manifest.made_us,
     })
 }

@@ -14,6 +14,7 @@ pub(super) const INVENTORY: &str = "inventory.tsv";
 pub(super) const CONFIG: &str = "obhut.toml";
 pub(super) const TABLES: &str = "tables";
 pub(super) const OBJECTS: &str = "objects";
+pub(super) const GATE: &str = "gate";
 const FORMAT: u32 = 1;
 
 /// The manifest.
@@ -139,6 +140,12 @@ impl Manifest {
             }
             _ => Ok(manifest),
         }
+    }
+
+    /// Whether a gatekeeper of the server's process is in the backup.
+    pub(super) fn has_gate(&self) -> bool {
+        let inside = format!("{GATE}/");
+        self.files.iter().any(|file| file.path.starts_with(&inside))
     }
 
     /// Refuses tables that this program does not know as they are.

@@ -4,6 +4,7 @@
 mod capsules;
 mod error;
 mod folder;
+mod gate;
 mod keys;
 mod make;
 mod manifest;
@@ -14,7 +15,8 @@ mod rows;
 mod unfinished;
 
 pub use error::BackupError;
-pub use keys::copy_keys;
+pub use gate::GateRestored;
+pub use keys::{accept_gate, copy_keys};
 pub use make::{Made, make};
 pub(crate) use manifest::hex;
 pub use moving::{MoveOptions, Moved, move_to};

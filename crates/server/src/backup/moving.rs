@@ -10,7 +10,7 @@ use obhut_store::cut::{DatabasePages, Page, Pages, ProvedVault, count_rows, fill
 use obhut_store::{Store, StoreError, Tiles};
 
 use super::capsules::{Capsule, copy_capsules, inspect_capsules};
-use super::keys::{check_keys, copy_keys};
+use super::keys::{check_keys, copy_key_files};
 use super::make::{capsule_of, published_before};
 use super::proof::{Shown, registered};
 use super::unfinished::{Unfinished, moved_to, refuse_unfinished};
@@ -258,7 +258,8 @@ async fn bring_everything(
     proved: &[ProvedVault],
     capsules: &[Capsule],
 ) -> Result<u64, ServerError> {
-    copy_keys(&from.data, &to.data.join(crate::keys::KEYS_FOLDER))?;
+    let keys = crate::keys::KEYS_FOLDER;
+    copy_key_files(&from.data.join(keys), &to.data.join(keys))?;
     let mut progress = Progress::start();
     let mut copied = copy_capsules(&from.objects, &to.objects, capsules, &mut progress).await?;
     // What was uploaded and never registered may be gone.

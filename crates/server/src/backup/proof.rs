@@ -11,7 +11,7 @@ use super::capsules::{Capsule, inspect_capsules};
 use super::error::file_error;
 use super::manifest::{Manifest, OBJECTS};
 use super::rows::FilePages;
-use super::{BackupError, hex};
+use super::{BackupError, gate, hex};
 use crate::config::Config;
 use crate::objects::Objects;
 use crate::progress::Progress;
@@ -28,6 +28,8 @@ pub struct Proved {
     pub objects_checked: Option<u64>,
     /// Registered capsules.
     pub objects_registered: u64,
+    /// Shares of the gatekeeper in the server's process that open with its keys; none without a data folder.
+    pub shares_opened: Option<u64>,
 }
 
 /// A vault, for people and programs.
@@ -105,11 +107,16 @@ pub async fn prove(folder: &Path, data: Option<&Path>, read: bool) -> Result<Pro
         }
         checked = Some(found.whole);
     }
+    let shares_opened = match data {
+        Some(data) => gate::prove(folder, &manifest, data).await?,
+        None => None,
+    };
     Ok(Proved {
         vaults: proved.iter().map(Shown::of).collect(),
         made_us: manifest.made_us,
         objects_checked: checked,
         objects_registered: registered.len() as u64,
+        shares_opened,
     })
 }
 

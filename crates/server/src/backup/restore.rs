@@ -7,12 +7,12 @@ use obhut_store::{Store, Tiles};
 
 use super::capsules::{copy_capsules, inspect_capsules};
 use super::error::file_error;
-use super::keys::check_keys;
+use super::keys::{bring_keys, check_keys};
 use super::manifest::{CONFIG, MANIFEST, Manifest, OBJECTS};
 use super::proof::{Shown, prove_all, registered};
 use super::rows::FilePages;
 use super::unfinished::Unfinished;
-use super::{BackupError, folder};
+use super::{BackupError, GateRestored, folder, gate};
 use crate::ServerError;
 use crate::clock::now_us;
 use crate::config::{CONFIG_FILE, Config};
@@ -27,6 +27,8 @@ pub struct Restored {
     pub vaults: Vec<Shown>,
     /// When the backup was made, microseconds UTC.
     pub made_us: u64,
+    /// What became of the gatekeeper.
+    pub gatekeeper: GateRestored,
     /// Capsules that came from the backup.
     pub objects_copied: u64,
     /// Registered capsules that are in the store.
@@ -51,7 +53,7 @@ pub async fn restore(
     bring_config(from, data, config)?;
     let settings = Config::load(data)?;
     if let Some(keys) = keys {
-        bring_keys(data, keys)?;
+        bring_keys(&settings, data, keys)?;
     }
     let target = settings.database.find(data)?.0.to_string();
     let db = settings.database.open(data).await?;
@@ -83,12 +85,14 @@ pub async fn restore(
     } else {
         inspect_capsules(&objects, &capsules, false, &mut progress).await?
     };
+    let gatekeeper = gate::restore(from, &manifest, &settings, data).await?;
     db.checkpoint().await.map_err(BackupError::from)?;
     db.close().await;
     Unfinished::end(data)?;
     Ok(Restored {
         vaults: proved.iter().map(Shown::of).collect(),
         made_us: manifest.made_us,
+        gatekeeper,
         objects_copied: found.copied,
         objects_whole: found.whole,
         objects_complaint: found.complaint(),
@@ -111,13 +115,6 @@ fn bring_config(from: &Path, data: &Path, config: Option<&Path>) -> Result<(), S
         ))),
         Err(_) => Ok(folder::write_whole(&target, &text)?),
     }
-}
-
-/// A folder that `backup-keys` made.
-fn bring_keys(data: &Path, keys: &Path) -> Result<(), ServerError> {
-    let target = data.join(crate::keys::KEYS_FOLDER);
-    super::keys::copy_key_files(keys, &target)?;
-    Ok(())
 }
 
 /// The newest published heads, for the comparison at the next start; newer ones that survived in the folder stay. The tiles

@@ -1,13 +1,15 @@
-//! `obhut-server backup`, `verify`, `restore` and `backup-keys`.
+//! `obhut-server backup`, `verify`, `restore`, `accept` and `backup-keys`.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use jiff::Timestamp;
+use obhut_format::VaultId;
 use serde::Serialize;
 
 use crate::ServerError;
-use crate::args::{BackupArgs, BackupKeysArgs, RestoreArgs, VerifyArgs};
-use crate::backup;
+use crate::args::{AcceptArgs, BackupArgs, BackupKeysArgs, RestoreArgs, VerifyArgs};
+use crate::backup::{self, GateRestored};
 use crate::config::Config;
 
 /// Cuts a backup; the server may be running.
@@ -23,8 +25,13 @@ pub async fn backup(args: BackupArgs) -> Result<String, ServerError> {
     } else {
         "their capsules stay in the object store"
     };
+    let shares = made.shares.map_or_else(
+        || "The gatekeeper has backups of its own.".to_owned(),
+        |shares| format!("The gatekeeper is in it, with {shares} share(s)."),
+    );
     Ok(format!(
         "Backup of {} vault(s) in {}: {} rows; inventory of {} capsules, {} MiB ({capsules}).\n\
+         {shares}\n\
          It holds no key: `obhut-server backup-keys` copies those, to be kept apart.\n\
          Prove it now:  obhut-server verify --backup {} --data {}\n",
         made.vaults,
@@ -63,6 +70,13 @@ pub async fn verify(args: VerifyArgs) -> Result<String, ServerError> {
             proved.objects_registered
         ),
     };
+    if let Some(shares) = proved.shares_opened {
+        let _ = writeln!(
+            text,
+            "The gatekeeper restores: every log resumes, {shares} share(s) open with the keys of {}.",
+            args.data.unwrap_or_default().display()
+        );
+    }
     Ok(text)
 }
 
@@ -86,6 +100,7 @@ pub async fn restore(args: RestoreArgs) -> Result<String, ServerError> {
     if let Some(complaint) = restored.objects_complaint {
         let _ = writeln!(text, "{complaint}");
     }
+    text.push_str(&gatekeeper_text(restored.gatekeeper, &data));
     let _ = writeln!(
         text,
         "\nStart the server now:  obhut-server serve --data {}\n\
@@ -96,21 +111,54 @@ pub async fn restore(args: RestoreArgs) -> Result<String, ServerError> {
     Ok(text)
 }
 
+/// Takes a vault's logs as they are where its gatekeeper was restored.
+pub async fn accept(args: AcceptArgs) -> Result<String, ServerError> {
+    let vault = args.vault.parse::<VaultId>();
+    let vault = vault.map_err(|_| ServerError::Config(format!("{} is no vault id", args.vault)))?;
+    if backup::accept_gate(&args.data, vault).await? {
+        Ok(format!(
+            "The logs of {vault} count as they are from now on.\n"
+        ))
+    } else {
+        Err(ServerError::Config(format!(
+            "the gatekeeper does not know {vault}"
+        )))
+    }
+}
+
+fn gatekeeper_text(restored: GateRestored, data: &Path) -> String {
+    match restored {
+        GateRestored::Elsewhere => String::new(),
+        GateRestored::Kept => "The gatekeeper was not lost and stays as it is.\n".to_owned(),
+        GateRestored::Missing => {
+            "No gatekeeper is in the backup: bring its folder and keys back before the server starts.\n".to_owned()
+        }
+        GateRestored::Restored(shares) => format!(
+            "Restored {shares} share(s) of the gatekeeper, and what a second store and the journal of tombstones know on top. It\n\
+             cosigns and releases nothing before a witness elsewhere has shown how far each log is. A vault without one waits for\n\
+             obhut-server accept --data {} --vault VAULT\n\
+             Whoever saw what was logged after the backup refuses the vault from then on: look for a newer database, and ask the\n\
+             agency, before.\n",
+            data.display()
+        ),
+    }
+}
+
 /// Copies the server's keys.
 pub fn backup_keys(args: &BackupKeysArgs) -> Result<String, ServerError> {
-    Config::load(&args.data)?;
-    let absolute =
-        |path: &std::path::Path| std::path::absolute(path).map_err(|e| ServerError::file(path, e));
+    let config = Config::load(&args.data)?;
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| ServerError::file(path, e));
     let (data, to) = (absolute(&args.data)?, absolute(&args.to)?);
     if to.starts_with(&data) {
         return Err(ServerError::Config(
             "keys are backed up outside the data folder, best on a medium of their own".to_owned(),
         ));
     }
-    let copied = backup::copy_keys(&data, &to)?;
+    let copied = backup::copy_keys(&config, &data, &to)?;
     Ok(format!(
         "{copied} key file(s) copied to {}. Keep them apart from every backup of the data: with both, anybody can sign\n\
-         another history of the logs. They change only with `vault add`.\n",
+         another history of the logs, and with those of a gatekeeper in this process open its shares. They change with\n\
+         `vault add`.\n",
         to.display()
     ))
 }

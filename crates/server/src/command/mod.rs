@@ -11,7 +11,7 @@ mod s3_probe;
 mod serve;
 
 pub use add_vault::add_vault;
-pub use backup::{backup, backup_keys, restore, verify};
+pub use backup::{accept, backup, backup_keys, restore, verify};
 pub use check_config::check_config;
 pub use fingerprint::fingerprint;
 pub use init::init;
