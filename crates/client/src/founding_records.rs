@@ -105,8 +105,8 @@ pub(crate) async fn make_records(
     let own = PublicIdentity::parse(bundle)?;
     let rng = &mut system_rng();
     let lambda_wraps = vec![
-        wrap_lambda(&lambda, person, &own, rng)?,
-        wrap_lambda(&lambda, person, &root_public, rng)?,
+        wrap_lambda(&lambda, card.vault, person, &own, rng)?,
+        wrap_lambda(&lambda, card.vault, person, &root_public, rng)?,
     ];
     let records = state_all(
         card,

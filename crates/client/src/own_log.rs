@@ -157,7 +157,8 @@ impl Vault {
         let (Some(wrap), Some(known)) = (wrap, known) else {
             return Ok(None);
         };
-        Ok(Some(unwrap_lambda(wrap, &known.lambda_hash, identity)?))
+        let lambda = unwrap_lambda(wrap, self.id(), &known.lambda_hash, identity)?;
+        Ok(Some(lambda))
     }
 
     fn load_seen(&self) -> Result<BTreeMap<String, ChainHead>, ClientError> {

@@ -131,7 +131,7 @@ impl Vault {
             .open(SealedKind::Profile, &name, &sealed)?;
         let lambda = Lambda::from_secret(opened.into_secret()?, &known.lambda_hash)?;
         let reader = PublicIdentity::parse(bundle)?;
-        let wrap = wrap_lambda(&lambda, person, &reader, &mut system_rng())?;
+        let wrap = wrap_lambda(&lambda, self.id(), person, &reader, &mut system_rng())?;
         Ok(vec![wrap])
     }
 
@@ -240,6 +240,7 @@ impl Vault {
             let reader = PublicIdentity::parse(bundle)?;
             wrap_lambda(
                 &newcomer.lambda,
+                self.id(),
                 newcomer.person,
                 &reader,
                 &mut system_rng(),

@@ -33,7 +33,7 @@ pub(crate) fn rotate(
         bundle: new.bundle().clone(),
         proof: Vec::new().into(),
     };
-    prove_rotation(&mut rotation, new);
+    prove_rotation(&mut rotation, vault.id(), new);
     let kid = old.kid();
     let signer = Signer::Person(PersonSigner { person, kid });
     let rotation = sign(
@@ -68,10 +68,11 @@ fn rewrap_lambda(
     let (Some(known), Some(wrap)) = (known, found) else {
         return Ok(Vec::new());
     };
-    let lambda = unwrap_lambda(wrap, &known.lambda_hash, old)?;
+    let lambda = unwrap_lambda(wrap, vault.id(), &known.lambda_hash, old)?;
     let reader = PublicIdentity::parse(new.bundle())?;
     Ok(vec![wrap_lambda(
         &lambda,
+        vault.id(),
         person,
         &reader,
         &mut system_rng(),

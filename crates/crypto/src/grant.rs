@@ -113,14 +113,15 @@ pub fn open_document_grant<'a>(
     AccessKey::from_secret(secret, dak_id)
 }
 
-/// Seals λ to a bundle: the person's own, or a data protection officer's.
+/// Seals λ of a person of this vault to a bundle: the person's own, or a data protection officer's.
 pub fn wrap_lambda(
     lambda: &Lambda,
+    vault: VaultId,
     person: PersonId,
     recipient: &PublicIdentity,
     rng: &mut impl CryptoRng,
 ) -> Result<LambdaWrap, CryptoError> {
-    let info = lambda_info(person, recipient.kid());
+    let info = lambda_info(vault, person, recipient.kid());
     // EXPOSE: sealed to the recipient.
     let lambda = lambda.secret().expose();
     let sealed = hpke_seal(recipient.xwing(), info.as_bytes(), &[], lambda, rng)?;
@@ -131,16 +132,17 @@ pub fn wrap_lambda(
     })
 }
 
-/// Opens λ; `lambda_hash` stands in the person's first statement.
+/// Opens λ of a person of this vault; `lambda_hash` stands in the person's first statement.
 pub fn unwrap_lambda(
     wrap: &LambdaWrap,
+    vault: VaultId,
     lambda_hash: &Hash,
     recipient: &Identity,
 ) -> Result<Lambda, CryptoError> {
     if wrap.recipient != recipient.kid() {
         return Err(CryptoError::NotARecipient);
     }
-    let info = lambda_info(wrap.person, wrap.recipient);
+    let info = lambda_info(vault, wrap.person, wrap.recipient);
     let opened = hpke_open(recipient.xwing(), info.as_bytes(), &[], &wrap.sealed.0)?;
     Lambda::from_secret(opened.into_secret()?, lambda_hash)
 }
@@ -211,8 +213,9 @@ fn open_grant(
     Ok(opened.into_secret()?)
 }
 
-fn lambda_info(person: PersonId, recipient: Kid) -> Context {
+fn lambda_info(vault: VaultId, person: PersonId, recipient: Kid) -> Context {
     Context::new("obhut/lambda-wrap/v1")
+        .field(&vault.0)
         .field(&person.0)
         .field(&recipient.0)
 }

@@ -48,18 +48,21 @@ pub fn verify_statement(
     Ok(statement)
 }
 
-/// The new identity's consent to replacing the old bundle, for `BundleRotated::proof`.
-pub fn prove_rotation(rotation: &mut BundleRotated, new: &Identity) {
-    let message = rotation.proof_message();
+/// The new identity's consent to replacing the old bundle in this vault, for `BundleRotated::proof`.
+pub fn prove_rotation(rotation: &mut BundleRotated, vault: VaultId, new: &Identity) {
+    let message = rotation.proof_message(vault);
     let proof = new.signer().sign(ROTATION_PROOF, message.as_bytes());
     rotation.proof = proof.to_bytes().into();
 }
 
-/// Checks that the new bundle's holder consented.
-pub fn verify_rotation_proof(rotation: &BundleRotated) -> Result<PublicIdentity, CryptoError> {
+/// Checks that the new bundle's holder consented, in this vault.
+pub fn verify_rotation_proof(
+    rotation: &BundleRotated,
+    vault: VaultId,
+) -> Result<PublicIdentity, CryptoError> {
     let new = PublicIdentity::parse(&rotation.bundle)?;
     let proof = HybridSignature::parse(&rotation.proof.0)?;
-    let message = rotation.proof_message();
+    let message = rotation.proof_message(vault);
     new.signing()
         .verify(ROTATION_PROOF, message.as_bytes(), &proof)?;
     Ok(new)

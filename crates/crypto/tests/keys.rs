@@ -777,24 +777,39 @@ fn b10_refuses_unusable_keys_in_a_bundle() {
 #[test]
 fn lambda_opens_for_its_reader_and_is_fixed_by_its_hash() {
     let (mut rng, reader, id) = (rng(1), person(2), PersonId([7; 16]));
-    let lambda = Lambda::generate(&mut rng);
-    let wrap = wrap_lambda(&lambda, id, &public(&reader), &mut rng).unwrap();
+    let (lambda, vault) = (Lambda::generate(&mut rng), at().vault);
+    let wrap = wrap_lambda(&lambda, vault, id, &public(&reader), &mut rng).unwrap();
     assert_eq!(wrap.sealed.0.len(), HPKE_KEY_BYTES);
-    let opened = unwrap_lambda(&wrap, &lambda.hash(), &reader).unwrap();
+    let hash = lambda.hash();
+    let opened = unwrap_lambda(&wrap, vault, &hash, &reader).unwrap();
     assert!(opened.secret().matches(lambda.secret()));
+    let stranger = person(3);
     assert!(is_for_another(unwrap_lambda(
-        &wrap,
-        &lambda.hash(),
-        &person(3)
+        &wrap, vault, &hash, &stranger
     )));
-    assert!(is_damaged(unwrap_lambda(
-        &wrap,
-        &Lambda::generate(&mut rng).hash(),
-        &reader
-    )));
+    let other = Lambda::generate(&mut rng).hash();
+    assert!(is_damaged(unwrap_lambda(&wrap, vault, &other, &reader)));
     let mut moved = wrap;
     moved.person = PersonId([8; 16]);
-    assert!(is_damaged(unwrap_lambda(&moved, &lambda.hash(), &reader)));
+    assert!(is_damaged(unwrap_lambda(&moved, vault, &hash, &reader)));
+}
+
+#[test]
+fn b16_refuses_a_lambda_and_a_rotation_proof_of_another_vault() {
+    let (mut rng, reader, id) = (rng(1), person(2), PersonId([7; 16]));
+    let (vault, elsewhere) = (at().vault, VaultId([8; 16]));
+    let lambda = Lambda::generate(&mut rng);
+    let wrap = wrap_lambda(&lambda, elsewhere, id, &public(&reader), &mut rng).unwrap();
+    assert!(is_damaged(unwrap_lambda(
+        &wrap,
+        vault,
+        &lambda.hash(),
+        &reader
+    )));
+    let mut rotation = rotation_to(&person(3));
+    prove_rotation(&mut rotation, elsewhere, &person(3));
+    assert!(verify_rotation_proof(&rotation, elsewhere).is_ok());
+    assert!(verify_rotation_proof(&rotation, vault).is_err());
 }
 
 #[test]
@@ -877,25 +892,29 @@ fn b18_b19_statements_count_only_with_both_halves_of_the_named_signer() {
     assert!(is_damaged(verify_statement(&moved, &public(&one))));
 }
 
-#[test]
-fn a_rotation_needs_the_consent_of_the_new_keys() {
-    let (old, new) = (person(2), person(3));
-    let mut rotation = BundleRotated {
+fn rotation_to(new: &Identity) -> BundleRotated {
+    BundleRotated {
         person: PersonId([7; 16]),
-        from: old.kid(),
+        from: person(2).kid(),
         bundle: new.bundle().clone(),
         proof: Vec::new().into(),
-    };
-    assert!(verify_rotation_proof(&rotation).is_err());
-    prove_rotation(&mut rotation, &new);
-    assert!(verify_rotation_proof(&rotation).unwrap() == public(&new));
+    }
+}
+
+#[test]
+fn a_rotation_needs_the_consent_of_the_new_keys() {
+    let (old, new, vault) = (person(2), person(3), at().vault);
+    let mut rotation = rotation_to(&new);
+    assert!(verify_rotation_proof(&rotation, vault).is_err());
+    prove_rotation(&mut rotation, vault, &new);
+    assert!(verify_rotation_proof(&rotation, vault).unwrap() == public(&new));
     let moved = BundleRotated {
         person: PersonId([8; 16]),
         ..rotation.clone()
     };
-    assert!(verify_rotation_proof(&moved).is_err());
-    prove_rotation(&mut rotation, &old);
-    assert!(verify_rotation_proof(&rotation).is_err());
+    assert!(verify_rotation_proof(&moved, vault).is_err());
+    prove_rotation(&mut rotation, vault, &old);
+    assert!(verify_rotation_proof(&rotation, vault).is_err());
 }
 
 fn batch_terms(kind: BatchKind) -> BatchTerms {

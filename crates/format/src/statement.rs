@@ -83,7 +83,7 @@ record! {
         2 => from: Kid,
         /// The new bundle.
         3 => bundle: KeyBundle,
-        /// Hybrid signature by the new bundle (label `obhut/rotation-proof/v1`) over person, from and bundle.
+        /// Hybrid signature by the new bundle (label `obhut/rotation-proof/v1`) over vault, person, from and bundle.
         4 => proof: Blob,
     }
 }
@@ -472,9 +472,10 @@ record! {
 }
 
 impl BundleRotated {
-    /// What the new bundle signs to prove that its keys are at hand: person, from, bundle.
-    pub fn proof_message(&self) -> Context {
+    /// What the new bundle signs to prove that its keys are at hand: vault, person, from, bundle.
+    pub fn proof_message(&self, vault: VaultId) -> Context {
         Context::new(ROTATION_PROOF_LABEL)
+            .field(&vault.0)
             .field(&self.person.0)
             .field(&self.from.0)
             .field(self.bundle.as_bytes())

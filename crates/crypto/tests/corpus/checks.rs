@@ -9,7 +9,8 @@ use obhut_crypto::{
     AccessKey, CaseEpochRef, CaseFileKey, CaseShare, CryptoError, DocumentShare, Identity,
     PublicIdentity, RecoveryRequest, RecoveryShare, RevisionReader, RevisionRef, UnitKey,
     VerifiedBatch, combine_recovery, open_case_grant, open_document_grant, open_recovery_share,
-    revision_of, unwrap_access_key, unwrap_earlier_case_key, verify_statement,
+    revision_of, unwrap_access_key, unwrap_earlier_case_key, unwrap_lambda, verify_rotation_proof,
+    verify_statement,
 };
 use obhut_format::batch::{BatchItem, RegisterItem, SignedBatch};
 use obhut_format::context::sha256;
@@ -40,12 +41,14 @@ pub(crate) fn check(vector: &Vector, folder: &Path) -> Result<Output, &'static s
         "grant" => grant(&input),
         "identity" => identity(&input),
         "invitation" => invitation(&input),
+        "lambda-wrap" => lambda_wrap(&input),
         "manifest" => manifest(&input),
         "membership" => membership(&input),
         "recovery-combine" => recovery_combine(&input),
         "recovery-handover" => recovery_handover(&input),
         "recovery-share" => recovery_share(&input),
         "register-entry" => register_entry(&input),
+        "rotation" => rotation(&input),
         "seal" => seal(&input),
         "sealed-identity" => sealed_identity(&input),
         "statement" => statement(&input),
@@ -274,6 +277,20 @@ fn statement(input: &Input<'_>) -> Result<Output, CryptoError> {
     let signed: SignedStatement = input.record("signed")?;
     let statement = verify_statement(&signed, &signer(input)?)?;
     Ok(hexes([("statement", &statement.to_bytes())]))
+}
+
+fn lambda_wrap(input: &Input<'_>) -> Result<Output, CryptoError> {
+    let vault = VaultId(input.array("vault"));
+    let (wrap, hash) = (input.record("wrap")?, input.array("lambda_hash"));
+    let lambda = unwrap_lambda(&wrap, vault, &hash, &input.identity())?;
+    // EXPOSE: a test secret.
+    Ok(hexes([("lambda", lambda.secret().expose())]))
+}
+
+fn rotation(input: &Input<'_>) -> Result<Output, CryptoError> {
+    let vault = VaultId(input.array("vault"));
+    let new = verify_rotation_proof(&input.record("rotation")?, vault)?;
+    Ok(hexes([("kid", &new.kid().0)]))
 }
 
 fn batch(input: &Input<'_>) -> Result<Output, CryptoError> {

@@ -18,7 +18,7 @@ use obhut_format::{BatchId, CaseId, Cbor, DocumentId, PersonId, UnitId, VaultId}
 use obhut_suite::{Backend, Secret, seal_with};
 use serde_json::{Value, json};
 
-use super::{Vector, mutants, recovery};
+use super::{Vector, mutants, people, recovery};
 use crate::made::{Made, at, make_for, patterned, rng, threads};
 
 /// Every vector of this version. Later versions add lines here and change none.
@@ -34,6 +34,7 @@ pub(crate) fn make() -> Vec<Vector> {
     vectors.extend(signatures());
     vectors.extend(mutants::make());
     vectors.extend(recovery::make());
+    vectors.extend(people::make());
     vectors
 }
 

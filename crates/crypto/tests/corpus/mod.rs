@@ -4,6 +4,7 @@ mod checks;
 mod craft;
 mod maker;
 mod mutants;
+mod people;
 mod recovery;
 
 use std::collections::BTreeMap;

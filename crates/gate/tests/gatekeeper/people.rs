@@ -163,7 +163,7 @@ impl World {
             bundle: bundle_of(&person.keys()),
             proof: Blob(Vec::new()),
         };
-        let message = event.proof_message();
+        let message = event.proof_message(self.vault);
         let label = Label::new(ROTATION_PROOF_LABEL);
         let proof = person.keys().signer.sign(label, message.as_bytes());
         event.proof = Blob(proof.to_bytes());

@@ -118,7 +118,7 @@ impl Directory {
         }
         let key = self.new_key(&event.bundle, current.epoch + 1, time_us)?;
         let label = Label::new(ROTATION_PROOF_LABEL);
-        let message = event.proof_message();
+        let message = event.proof_message(self.vault);
         verify_hybrid(&event.bundle, label, message.as_bytes(), &event.proof)?;
         let devices = person.devices.clone();
         self.kids.insert_mut(key.kid, event.person);

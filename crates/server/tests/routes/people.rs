@@ -196,7 +196,7 @@ impl<'s> Agency<'s> {
         };
         let wraps = [registrar.identity.bundle(), self.root.bundle()].map(|bundle| {
             let reader = PublicIdentity::parse(bundle).unwrap();
-            wrap_lambda(&lambda, registrar.id, &reader, &mut rng()).unwrap()
+            wrap_lambda(&lambda, self.vault, registrar.id, &reader, &mut rng()).unwrap()
         });
         Mutation {
             memberships: membership,
@@ -257,7 +257,7 @@ impl<'s> Agency<'s> {
         };
         let wraps = [first.bundle(), self.root.bundle()].map(|bundle| {
             let reader = PublicIdentity::parse(bundle).unwrap();
-            wrap_lambda(&lambda, person.id, &reader, &mut rng()).unwrap()
+            wrap_lambda(&lambda, self.vault, person.id, &reader, &mut rng()).unwrap()
         });
         let mutation = Mutation {
             lambda_wraps: wraps.to_vec(),
@@ -294,7 +294,7 @@ impl<'s> Agency<'s> {
             bundle: person.identity.bundle().clone(),
             proof: Vec::new().into(),
         };
-        prove_rotation(&mut rotation, &person.identity);
+        prove_rotation(&mut rotation, self.vault, &person.identity);
         let device = DeviceAdded {
             person: person.id,
             public: *person.device.public().as_bytes(),

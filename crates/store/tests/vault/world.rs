@@ -338,7 +338,7 @@ impl World {
             bundle: person.bundle(),
             proof: Blob(Vec::new()),
         };
-        let message = event.proof_message();
+        let message = event.proof_message(self.vault.id());
         let label = Label::new(ROTATION_PROOF_LABEL);
         let proof = person.keys.signer.sign(label, message.as_bytes());
         event.proof = Blob(proof.to_bytes());

@@ -5,12 +5,12 @@ use obhut_format::statement::{
     AppointmentEnded, DeviceAdded, DeviceRevoked, Event, GateHead, PersonInvited, RevocationReason,
     Role,
 };
-use obhut_format::{PersonId, UnitId};
+use obhut_format::{PersonId, UnitId, VaultId};
 use obhut_suite::{DeviceKey, Label as SignLabel, Secret};
 
 use super::world::{
     Actor, CASE, DAY_US, OTHER_UNIT, START_US, UNIT, VAULT, World, appointment, bundle,
-    device_added, enrolment, identity, rotation, shard,
+    device_added, enrolment, identity, rotation, rotation_in, shard,
 };
 use crate::replay::ReplayError;
 
@@ -157,6 +157,19 @@ fn an_enrolment_with_final_keys_is_the_roots_alone_and_invitations_end() {
     let activation = rotation(actor.person, &actor.keys, &identity(41));
     let refused = world.by(&actor, activation);
     assert_eq!(refused, Err(ReplayError::InvitationExpired));
+}
+
+#[test]
+fn b16_refuses_keys_whose_consent_was_given_in_another_vault() {
+    let mut world = World::founded();
+    let actor = Actor::new(40);
+    world.join(&actor);
+    let new = identity(77);
+    let moved = rotation_in(VaultId([8; 16]), actor.person, &actor.keys, &new);
+    let refused = world.by(&actor, moved);
+    assert_eq!(refused, Err(ReplayError::SignatureInvalid));
+    let own = rotation(actor.person, &actor.keys, &new);
+    assert_eq!(world.by(&actor, own), Ok(()));
 }
 
 #[test]

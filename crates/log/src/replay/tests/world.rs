@@ -525,13 +525,22 @@ pub(super) fn enrolment(actor: &Actor, citizen: bool) -> PersonEnrolled {
 }
 
 pub(super) fn rotation(person: PersonId, from: &IdentityKeys, to: &IdentityKeys) -> Event {
+    rotation_in(VAULT, person, from, to)
+}
+
+pub(super) fn rotation_in(
+    vault: VaultId,
+    person: PersonId,
+    from: &IdentityKeys,
+    to: &IdentityKeys,
+) -> Event {
     let mut event = BundleRotated {
         person,
         from: bundle(from).kid(),
         bundle: bundle(to),
         proof: Blob(Vec::new()),
     };
-    let message = event.proof_message();
+    let message = event.proof_message(vault);
     let proof = to
         .signer
         .sign(SignLabel::new(ROTATION_PROOF_LABEL), message.as_bytes());
