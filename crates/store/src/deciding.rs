@@ -1,5 +1,7 @@
 //! The way of an act: verified, decided, logged.
 
+use std::sync::Arc;
+
 use obhut_format::Cbor;
 use obhut_format::act::{Act, ActRequest};
 use obhut_format::mutation::Committed;
@@ -11,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::act::{ActError, VerifiedAct};
 use crate::facts::{caller_facts, mutation_facts, release_facts};
-use crate::proposal::{Proposal, propose};
+use crate::proposal::{Proposal, find_repeat, propose};
 use crate::sequencer::{EntryWork, LoggedAct, MutationWork, Work, mutation_labels};
 use crate::{Logged, StoreError, Vault};
 
@@ -114,13 +116,20 @@ impl Vault {
         decide_founding(caller, &Request::new(act.act(), act.hash(), &facts))
     }
 
-    /// Logs a reading act; the answer comes once its entry is committed.
+    /// Logs an act that asks for shares; the answer comes once its entry is committed. One that was
+    /// logged some minutes ago and is sent again, because its answer was lost, keeps the entry it has.
     pub async fn log_release(
         &self,
         grant: Grant<Release>,
         act: VerifiedAct,
     ) -> Result<Logged<Release>, StoreError> {
-        self.log(grant, act, Vec::new()).await
+        match self.log(grant, act.clone(), Vec::new()).await {
+            Err(StoreError::ActSeen) => {
+                let entry = self.find_kept(&act).await?.ok_or(StoreError::ActSeen)?;
+                Ok(Logged::again(act, entry, &self.queue()?))
+            }
+            logged => logged,
+        }
     }
 
     /// Logs the reading of the log.
@@ -137,9 +146,7 @@ impl Vault {
         if !self.is_founded() {
             return Ok(());
         }
-        self.log_entry(act, Vec::new(), Some(refusal))
-            .await
-            .map(drop)
+        self.log_refused(act, Vec::new(), refusal).await
     }
 
     /// As [`log_refusal`](Self::log_refusal) for an act that would have written these records: the
@@ -154,7 +161,20 @@ impl Vault {
             return Ok(());
         }
         let about = mutation_labels(&proposal.mutation, &self.directory());
-        self.log_entry(act, about, Some(refusal)).await.map(drop)
+        self.log_refused(act, about, refusal).await
+    }
+
+    /// A refused act that is sent again is refused again; its entry stands.
+    async fn log_refused(
+        &self,
+        act: VerifiedAct,
+        about: Vec<RecordLabel>,
+        refusal: Refusal,
+    ) -> Result<(), StoreError> {
+        match self.log_entry(act, about, Some(refusal)).await {
+            Ok(_) | Err(StoreError::ActSeen) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Commits records, rows, entry and CLOSE in one transaction. Records committed before are
@@ -171,13 +191,20 @@ impl Vault {
         if let Some(committed) = proposal.repeat {
             return Ok(committed);
         }
+        let (mutation, hash) = (Arc::clone(&proposal.mutation), proposal.hash);
         let (reply, answer) = oneshot::channel();
         self.enqueue(Work::Mutation(Box::new(MutationWork {
             act,
             proposal,
             reply,
         })))?;
-        answer.await.map_err(|_| StoreError::Stopped)?
+        match answer.await.map_err(|_| StoreError::Stopped)? {
+            // The same request came twice at once, and the other one was first.
+            Err(StoreError::ActSeen) => find_repeat(&self.0.db, self.id(), &mutation, &hash)
+                .await?
+                .ok_or(StoreError::ActSeen),
+            answer => answer,
+        }
     }
 
     /// Logs an allowed act; `about` says what it is about beyond what it names.

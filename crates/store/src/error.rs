@@ -13,7 +13,7 @@ pub enum StoreError {
     /// The act itself is not acceptable: signature, time, openings.
     #[error("the act is not acceptable")]
     Act(#[from] ActError),
-    /// The act was logged before; every request needs a new one.
+    /// The act was logged before, and there is no answer that could be given again.
     #[error("the act was used before")]
     ActSeen,
     /// The challenge, origin or signature of a login is wrong, or the time is over.

@@ -10,6 +10,7 @@ mod error;
 mod facts;
 mod follower;
 mod granted;
+mod kept;
 mod leadership;
 mod logged;
 mod lookup;

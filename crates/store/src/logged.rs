@@ -14,7 +14,8 @@ use crate::sequencer::{CloseWork, LoggedAct, LoggedLeaf, Work};
 /// Proof that an act was allowed and its entry committed. Every read of what a vault keeps for
 /// others demands a reference to one; it names no objects itself, because they are the act's.
 ///
-/// Dropped without [`complete`](Self::complete) it closes the entry as aborted.
+/// Dropped without [`complete`](Self::complete) it closes the entry as aborted, unless the act was
+/// only answered once more.
 #[must_use = "an entry must be closed with its outcome"]
 pub struct Logged<A> {
     act: VerifiedAct,
@@ -23,6 +24,7 @@ pub struct Logged<A> {
     queue: mpsc::WeakUnboundedSender<Work>,
     receipt: OnceLock<Hash>,
     completed: bool,
+    repeated: bool,
     action: PhantomData<fn() -> A>,
 }
 
@@ -39,8 +41,20 @@ impl<A> Logged<A> {
             queue: queue.downgrade(),
             receipt: OnceLock::new(),
             completed: false,
+            repeated: false,
             action: PhantomData,
         }
+    }
+
+    /// Of an act that was logged before and is sent again because its answer was lost.
+    pub(crate) fn again(
+        act: VerifiedAct,
+        entry: LoggedAct,
+        queue: &mpsc::UnboundedSender<Work>,
+    ) -> Self {
+        let mut logged = Self::new(act, entry, queue);
+        logged.repeated = true;
+        logged
     }
 
     /// The act.
@@ -59,9 +73,12 @@ impl<A> Logged<A> {
     }
 
     /// Says how it ended: a CLOSE leaf under the same labels, committed with one of the next batches.
+    /// That an act sent again fails says nothing about the first time.
     pub fn complete(mut self, outcome: Outcome) {
         self.completed = true;
-        self.close(outcome);
+        if !self.repeated || outcome == Outcome::Done {
+            self.close(outcome);
+        }
     }
 
     pub(crate) fn leaves(&self) -> &[LoggedLeaf] {
@@ -95,7 +112,7 @@ impl<A> Logged<A> {
 
 impl<A> Drop for Logged<A> {
     fn drop(&mut self) {
-        if !self.completed {
+        if !self.completed && !self.repeated {
             self.close(Outcome::Aborted);
         }
     }

@@ -149,7 +149,7 @@ pub(crate) fn record_ids(mutation: &Mutation) -> Vec<[u8; 16]> {
 
 /// The answer to an identical mutation committed before. One that shares an id with another
 /// mutation is refused by the directory afterwards.
-async fn find_repeat(
+pub(crate) async fn find_repeat(
     db: &Db,
     vault: VaultId,
     mutation: &Mutation,

@@ -288,18 +288,7 @@ impl ReleaseRows {
 fn act_leaves(logged: &Logged<Release>, proofs: &[TlogProof]) -> Vec<ActLeaf> {
     let leaves = logged.leaves().iter().zip(proofs);
     leaves
-        .map(|(leaf, proof)| ActLeaf {
-            index: leaf.index,
-            core: Blob(leaf.core.to_bytes().to_vec()),
-            labels: leaf.recs.to_records(),
-            a1: leaf.openings.a1.clone(),
-            a2: leaf.openings.a2.clone(),
-            d: leaf.openings.d.clone(),
-            r: leaf.openings.r.clone(),
-            subject_commitments: leaf.openings.subject_commitments.clone(),
-            w_commitment: leaf.openings.w_commitment,
-            path: proof.path.clone(),
-        })
+        .map(|(leaf, proof)| leaf.to_act_leaf(proof.path.clone()))
         .collect()
 }
 

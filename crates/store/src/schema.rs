@@ -23,6 +23,12 @@ pub(crate) const SCHEMA: Schema = Schema {
             oldest: 2,
             sql: include_str!("../schema/postgres/0003_restores.sql"),
         },
+        Migration {
+            version: 4,
+            name: "kept-entries",
+            oldest: 3,
+            sql: include_str!("../schema/postgres/0004_kept_entries.sql"),
+        },
     ],
     sqlite: &[
         Migration {
@@ -42,6 +48,12 @@ pub(crate) const SCHEMA: Schema = Schema {
             name: "restores",
             oldest: 2,
             sql: include_str!("../schema/sqlite/0003_restores.sql"),
+        },
+        Migration {
+            version: 4,
+            name: "kept-entries",
+            oldest: 3,
+            sql: include_str!("../schema/sqlite/0004_kept_entries.sql"),
         },
     ],
 };

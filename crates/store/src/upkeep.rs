@@ -23,6 +23,7 @@ statements! {
     SELECT_OPEN = "SELECT g.origin, o.idx, l.recs FROM logs g JOIN open_entries o ON o.log = g.log \
         JOIN leaves l ON l.log = o.log AND l.idx = o.idx WHERE g.vault = $1 ORDER BY g.log, o.idx";
     DROP_ACTS = "DELETE FROM seen_acts WHERE vault = $1 AND time_us < $2";
+    DROP_KEPT = "DELETE FROM kept_entries WHERE vault = $1 AND time_us < $2";
     DROP_TICKETS = "DELETE FROM tickets WHERE vault = $1 AND until_us < $2";
 }
 
@@ -34,6 +35,8 @@ const AHEAD_US: u64 = 14 * DAY_US;
 const ANCHOR_EVERY_US: u64 = 3_600 * 1_000_000;
 /// Acts are remembered this long, microseconds. They live two minutes.
 const REMEMBER_ACTS_US: u64 = DAY_US;
+/// An act may be answered once more for this long, microseconds: 10 minutes.
+const KEEP_ENTRIES_US: u64 = 600 * 1_000_000;
 const DAY_US: u64 = 86_400 * 1_000_000;
 
 impl Vault {
@@ -73,6 +76,12 @@ impl Vault {
                 sql(DROP_ACTS)
                     .bind(vault.0)
                     .bind(acts)
+                    .execute(&mut tx)
+                    .await?;
+                let kept = int(now_us.saturating_sub(KEEP_ENTRIES_US));
+                sql(DROP_KEPT)
+                    .bind(vault.0)
+                    .bind(kept)
                     .execute(&mut tx)
                     .await?;
                 sql(DROP_TICKETS)

@@ -53,6 +53,9 @@ pub struct Endpoint {
 pub(super) enum Retry {
     /// The same bytes have the same effect as often as they come.
     Idempotent,
+    /// A release: sent again when the connection broke before its answer was here, the act gets the answer it has.
+    /// Whatever the vault answers stands.
+    Release,
     /// Only while the vault has certainly not seen it.
     Unsent,
 }
@@ -147,9 +150,8 @@ impl Endpoint {
         request: RequestBuilder,
         retry: Retry,
     ) -> Result<T, ClientError> {
-        let response = self.send(request, retry).await?;
-        let body = self.read_body(response, MAX_JSON_BYTES).await?;
-        serde_json::from_slice(&body)
+        let body = self.repeat(request, retry, |request| self.fetch(request));
+        serde_json::from_slice(&body.await?)
             .map_err(|_| ClientError::integrity("the vault's answer is not the expected JSON"))
     }
 
@@ -176,14 +178,30 @@ impl Endpoint {
         request: RequestBuilder,
         retry: Retry,
     ) -> Result<Response, ClientError> {
+        self.repeat(request, retry, |request| self.send_once(request))
+            .await
+    }
+
+    /// A whole JSON body: an answer that breaks off has not arrived.
+    async fn fetch(&self, request: RequestBuilder) -> Result<BytesMut, ClientError> {
+        let response = self.send_once(request).await?;
+        self.read_body(response, MAX_JSON_BYTES).await
+    }
+
+    async fn repeat<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        request: RequestBuilder,
+        retry: Retry,
+        once: impl Fn(RequestBuilder) -> F,
+    ) -> Result<T, ClientError> {
         let mut attempt = 1;
         let started = Instant::now();
         loop {
             let Some(copy) = request.try_clone() else {
-                return self.send_once(request).await;
+                return once(request).await;
             };
-            let failed = match self.send_once(copy).await {
-                Ok(response) => return Ok(response),
+            let failed = match once(copy).await {
+                Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             if is_leaderless(&failed) && started.elapsed() < LEADERLESS {
@@ -298,7 +316,9 @@ fn is_leaderless(failed: &ClientError) -> bool {
 fn may_repeat(failed: &ClientError, retry: Retry) -> bool {
     match failed {
         ClientError::Unreachable { source, .. } => {
-            source.is_connect() || retry == Retry::Idempotent
+            source.is_connect()
+                || retry == Retry::Idempotent
+                || (retry == Retry::Release && !source.is_timeout())
         }
         ClientError::Problem(problem) => {
             retry == Retry::Idempotent && matches!(problem.status, 429 | 502..=504)

@@ -268,10 +268,10 @@ impl Endpoint {
             .await
     }
 
-    /// Asks for a release. Sent again only while the vault has certainly not seen it: an act counts once.
+    /// Asks for a release. The vault counts an act once, and answers the very same one again.
     pub async fn release(&self, request: &ActRequest) -> Result<ReleaseAnswer, ClientError> {
         let body = json!({"request": to_b64(request)});
-        self.post_b64("/releases", &body, "answer", Retry::Unsent)
+        self.post_b64("/releases", &body, "answer", Retry::Release)
             .await
     }
 

@@ -1,6 +1,6 @@
 //! Every table that a backup holds, with the order its rows are read in.
 //!
-//! Left out is what must not come back: sessions, login challenges and tickets.
+//! Left out is what must not come back: sessions, login challenges, tickets and kept entries.
 
 use std::cell::RefCell;
 

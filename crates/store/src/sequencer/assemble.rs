@@ -20,6 +20,7 @@ use super::reader_keys::ReaderKeys;
 use super::work::{CloseWork, LoggedAct, LoggedLeaf};
 use crate::StoreError;
 use crate::act::VerifiedAct;
+use crate::kept::seal_entry;
 
 /// Leaves and rows of a batch under construction.
 pub(crate) struct Assembly<'a> {
@@ -31,6 +32,8 @@ pub(crate) struct Assembly<'a> {
     pub(crate) time_ms: u64,
     pub(crate) records: Vec<RecordRow>,
     pub(crate) entries: Vec<EntryRow>,
+    /// Entries of releases, for which the answer may be asked for again, sealed, by their act.
+    pub(crate) kept: Vec<(Hash, Vec<u8>)>,
 }
 
 impl Assembly<'_> {
@@ -109,7 +112,13 @@ impl Assembly<'_> {
                 self.add_close(position, leaf.index, labels, outcome, None)?;
             }
         }
-        Ok(LoggedAct { shard, leaves })
+        let entry = LoggedAct { shard, leaves };
+        let releases = act.request().epk.is_some();
+        if releases && refusal.is_none() {
+            let sealed = seal_entry(act, &entry, self.rng)?;
+            self.kept.push((act.hash(), sealed));
+        }
+        Ok(entry)
     }
 
     /// Adds a CLOSE leaf asked for by a front end.

@@ -36,6 +36,8 @@ batches! {
     INSERT_LOG_KEYS: 6 = Batch::insert("log_keys", [("vault", Kind::Blob), ("log_key", Kind::Blob),
         ("recipient", Kind::Blob), ("person", Kind::Blob), ("origin", Kind::Text), ("body", Kind::Blob)]);
     INSERT_ACTS: 3 = Batch::insert("seen_acts", [("vault", Kind::Blob), ("act", Kind::Blob), ("time_us", Kind::Int)]);
+    INSERT_KEPT: 4 = Batch::insert("kept_entries", [("vault", Kind::Blob), ("act", Kind::Blob), ("time_us", Kind::Int),
+        ("sealed", Kind::Blob)]);
     INSERT_MUTATIONS: 5 = Batch::insert("mutations", [("vault", Kind::Blob), ("id", Kind::Blob), ("hash", Kind::Blob),
         ("first_record", Kind::Int), ("records", Kind::Int)]);
     CLOSE_ENTRIES: 2 = Batch::with([("log", Kind::Int), ("idx", Kind::Int)],
@@ -63,6 +65,8 @@ pub(crate) struct Commit {
     pub(crate) entries: Vec<EntryRow>,
     pub(crate) log_keys: Vec<LogKey>,
     pub(crate) acts: Vec<Hash>,
+    /// Sealed entries of releases, by their act.
+    pub(crate) kept: Vec<(Hash, Vec<u8>)>,
     pub(crate) mutations: Vec<MutationRow>,
 }
 
@@ -271,6 +275,7 @@ impl Commit {
 
     async fn write_acts(&self, tx: &mut Tx) -> Result<(), SqlError> {
         INSERT_ACTS.execute(tx, self.act_rows()).await?;
+        INSERT_KEPT.execute(tx, self.kept_rows()).await?;
         INSERT_MUTATIONS.execute(tx, self.mutation_rows()).await?;
         Ok(())
     }
@@ -279,6 +284,13 @@ impl Commit {
         let now_us = int(self.time_ms * 1_000);
         let acts = self.acts.iter();
         acts.map(|act| [blob(&self.vault.0), blob(act), now_us.clone()])
+            .collect()
+    }
+
+    fn kept_rows(&self) -> Vec<[Value; 4]> {
+        let (vault, now_us) = (blob(&self.vault.0), int(self.time_ms * 1_000));
+        let kept = self.kept.iter();
+        kept.map(|(act, sealed)| [vault.clone(), blob(act), now_us.clone(), blob(sealed)])
             .collect()
     }
 

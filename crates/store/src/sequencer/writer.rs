@@ -147,13 +147,22 @@ impl Writer {
     }
 
     async fn process(&mut self, works: Vec<Work>) -> Result<(), StoreError> {
-        let mut works = match self.refuse_seen(works).await {
-            Ok(works) => works,
+        let (works, repeats) = match self.part_seen(works).await {
+            Ok(parts) => parts,
             Err(error) => {
                 tracing::warn!(vault = %self.vault, %error, "a batch could not be checked");
                 return Ok(());
             }
         };
+        let written = self.write_all(works).await;
+        // Only now is there what a repeat of an act of this very batch is answered from.
+        for work in repeats {
+            work.fail(StoreError::ActSeen);
+        }
+        written
+    }
+
+    async fn write_all(&mut self, mut works: Vec<Work>) -> Result<(), StoreError> {
         for log in &mut self.logs {
             log.trim();
         }
@@ -169,7 +178,7 @@ impl Writer {
                 }
                 Err(Setback::Split) if works.len() > 1 => {
                     for work in works {
-                        Box::pin(self.process(vec![work])).await?;
+                        Box::pin(self.write_all(vec![work])).await?;
                     }
                     return Ok(());
                 }
@@ -216,8 +225,8 @@ impl Writer {
         })))
     }
 
-    /// Turns away acts that were logged before, and all but the first of equal acts in the batch.
-    async fn refuse_seen(&self, works: Vec<Work>) -> Result<Vec<Work>, StoreError> {
+    /// Parts off acts that were logged before, and all but the first of equal acts in the batch.
+    async fn part_seen(&self, works: Vec<Work>) -> Result<(Vec<Work>, Vec<Work>), StoreError> {
         let acts: Vec<Hash> = works
             .iter()
             .filter_map(|work| Some(work.act()?.hash()))
@@ -230,14 +239,8 @@ impl Writer {
             }
         };
         let mut seen: HashSet<Hash> = seen.into_iter().collect();
-        let mut kept = Vec::with_capacity(works.len());
-        for work in works {
-            match work.act().map(VerifiedAct::hash) {
-                Some(hash) if !seen.insert(hash) => work.fail(StoreError::ActSeen),
-                _ => kept.push(work),
-            }
-        }
-        Ok(kept)
+        let mut is_new = |work: &Work| work.act().is_none_or(|act| seen.insert(act.hash()));
+        Ok(works.into_iter().partition(|work| is_new(work)))
     }
 
     async fn attempt(&mut self, works: &[Work]) -> Result<Vec<Done>, Setback> {
@@ -326,6 +329,7 @@ impl Writer {
             time_ms,
             records: Vec::new(),
             entries: Vec::new(),
+            kept: Vec::new(),
         };
         let mut acts = Vec::new();
         let mut mutations = Vec::new();
@@ -339,6 +343,7 @@ impl Writer {
             drafts,
             records,
             entries,
+            kept,
             ..
         } = assembly;
         let commit = Commit {
@@ -351,6 +356,7 @@ impl Writer {
             entries,
             log_keys: self.keys.fresh().to_vec(),
             acts,
+            kept,
             mutations,
         };
         Ok((commit, drafts, done))

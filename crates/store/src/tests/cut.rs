@@ -6,8 +6,8 @@ use super::schema::engines;
 use crate::Store;
 use crate::cut::TABLES;
 
-/// Nothing of a session, a login or a ticket outlives the database it was made in.
-const LEFT_OUT: &[&str] = &["challenges", "sessions", "tickets"];
+/// Nothing of a session, a login, a ticket or an answer outlives the database it was made in.
+const LEFT_OUT: &[&str] = &["challenges", "kept_entries", "sessions", "tickets"];
 
 const SQLITE: &str = "SELECT t.name AS tab, c.name AS col FROM sqlite_schema t JOIN pragma_table_info(t.name) c \
     WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1, 2";

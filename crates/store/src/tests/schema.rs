@@ -24,6 +24,7 @@ const MODULES: &[&[(&str, &str)]] = &[
     crate::pages::STATEMENTS,
     crate::follower::STATEMENTS,
     crate::granted::STATEMENTS,
+    crate::kept::STATEMENTS,
     crate::leadership::STATEMENTS,
     crate::proposal::STATEMENTS,
     crate::publisher::STATEMENTS,

@@ -9,6 +9,7 @@ fn forge(act: VerifiedAct) -> Logged<Release> {
         queue: todo!(),
         receipt: todo!(),
         completed: true,
+        repeated: true,
         action: std::marker::PhantomData,
     }
 }

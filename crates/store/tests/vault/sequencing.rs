@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use obhut_format::act::ActKind;
+use obhut_format::act::{ActKind, ActRequest};
 use obhut_format::context::sha256;
-use obhut_format::entry::Outcome;
+use obhut_format::entry::{ClosePayload, Outcome};
 use obhut_format::mutation::Mutation;
 use obhut_format::release::{GateRequest, GateResponse, VaultOnly};
 use obhut_format::statement::{CaseClosed, CaseReopened, Event, Role};
-use obhut_format::{CaseId, Cbor, UnitId};
+use obhut_format::{CaseId, Cbor, Hash, UnitId};
 use obhut_log::tile::verify_log;
 use obhut_log::{Checkpoint, SignedCheckpoint};
 use obhut_model::Refusal;
+use obhut_model::action::Release;
 use obhut_sql::sql;
 use obhut_sql::testing::TestDb;
-use obhut_store::{NewVault, Notary, Store, StoreError, Tiles, Vault, VaultRow};
+use obhut_store::{Logged, NewVault, Notary, Store, StoreError, Tiles, Vault, VaultRow};
 
 use crate::acts::Asked;
 use crate::filing::{TestDocument, sorted};
@@ -28,6 +29,8 @@ use crate::world::{BOOTSTRAP, DAY, SECOND, World, parts};
 on_both_engines!(
     f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothing,
     an_act_is_logged_once,
+    an_act_whose_answer_was_lost_gets_the_same_answer_without_a_second_entry,
+    a_mutation_that_comes_twice_at_once_is_committed_once,
     a_repeated_mutation_is_answered_without_a_second_record,
     rows_must_be_those_of_the_records,
     a_restart_goes_on_where_the_last_process_stopped,
@@ -103,22 +106,136 @@ async fn f05_a_device_revoked_between_decision_and_commit_reads_and_writes_nothi
 
 async fn an_act_is_logged_once(test: &TestDb) {
     let (mut world, person, unit, _, documents) = filed(test, 1).await;
-    let asked = opening(unit, &documents);
-    let (request, _) = world.act(&person, asked);
+    let (request, _) = world.act(&person, opening(unit, &documents));
     let caller = world.caller(&person).unwrap();
     let act = world.vault.verify_act(&caller, request).unwrap();
-    let grant = world.vault.authorise_release(&caller, &act).await.unwrap();
-    let again = world.vault.authorise_release(&caller, &act).await.unwrap();
     let once = world.vault.authorise_release(&caller, &act).await.unwrap();
-    let logged = world.vault.log_release(grant, act.clone()).await.unwrap();
-    let seen = world.vault.log_release(again, act).await;
-    assert!(matches!(seen.err(), Some(StoreError::ActSeen)));
-    let asked = opening(unit, &documents);
-    let (other, _) = world.act(&person, asked);
+    let (other, _) = world.act(&person, opening(unit, &documents));
     let other = world.vault.verify_act(&caller, other).unwrap();
     let swapped = world.vault.log_release(once, other).await;
     assert!(matches!(swapped.err(), Some(StoreError::OtherAct)));
-    logged.complete(Outcome::Done);
+    // A refused act that comes again is refused again, and never taken for an allowed one.
+    let refused = || world.vault.log_refusal(act.clone(), Refusal::NotYourUnit);
+    refused().await.unwrap();
+    refused().await.unwrap();
+    let grant = world.vault.authorise_release(&caller, &act).await.unwrap();
+    let allowed = world.vault.log_release(grant, act.clone()).await;
+    assert!(matches!(allowed.err(), Some(StoreError::ActSeen)));
+    assert_eq!(entries_of(test, &act.hash()).await, 1);
+}
+
+/// Sends a signed act as a client does, once or once more.
+async fn send(
+    world: &World,
+    person: &TestPerson,
+    request: &ActRequest,
+) -> Result<Logged<Release>, StoreError> {
+    let caller = world.caller(person).unwrap();
+    let act = world.vault.verify_act(&caller, request.clone()).unwrap();
+    let grant = world.vault.authorise_release(&caller, &act).await.unwrap();
+    world.vault.log_release(grant, act).await
+}
+
+/// How many entries an act has, outcomes not counted.
+async fn entries_of(test: &TestDb, act: &Hash) -> usize {
+    let statement = sql("SELECT idx FROM entries WHERE act = $1").bind(*act);
+    test.db.fetch_all("entries", statement).await.unwrap().len()
+}
+
+async fn an_act_whose_answer_was_lost_gets_the_same_answer_without_a_second_entry(test: &TestDb) {
+    let (mut world, person, unit, _, documents) = filed(test, 2).await;
+    let (request, _) = world.act(&person, opening(unit, &documents));
+    let hash = request.signed.hash();
+    let (one, two) = tokio::join!(
+        send(&world, &person, &request),
+        send(&world, &person, &request)
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.indices(), two.indices());
+    // The server ends between the entry and the answer; afterwards the entry counts as aborted.
+    drop((one, two));
+    world.restart(1).await;
+    let third = send(&world, &person, &request).await.unwrap();
+    let answer = world.vault.release(&third).await.unwrap();
+    third.complete(Outcome::Done);
+    let fourth = send(&world, &person, &request).await.unwrap();
+    let again = world.vault.release(&fourth).await.unwrap();
+    drop(fourth);
+    assert_eq!(again.release, answer.release);
+    assert_eq!(again.leaves[0].r, answer.leaves[0].r);
+    assert_eq!(again.documents, answer.documents);
+    assert_eq!(entries_of(test, &hash).await, 1);
+    assert_eq!(last_outcome(test).await, Outcome::Done);
+
+    let kept = || async {
+        let rows = test
+            .db
+            .fetch_all("kept", sql("SELECT sealed FROM kept_entries"));
+        let rows = rows.await.unwrap().into_iter();
+        rows.map(|row| row.column::<Vec<u8>>("sealed").unwrap())
+            .collect::<Vec<_>>()
+    };
+    let sealed = kept().await;
+    assert_eq!(sealed.len(), 1);
+    let opening = &answer.leaves[0].a2.body.0;
+    assert!(
+        !sealed[0]
+            .windows(opening.len())
+            .any(|bytes| bytes == opening)
+    );
+    // Ten minutes later nothing of it is left.
+    world.advance(601 * SECOND);
+    world.restart(1).await;
+    for _ in 0..500 {
+        if kept().await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the entry is still kept");
+}
+
+/// What the newest CLOSE says.
+async fn last_outcome(test: &TestDb) -> Outcome {
+    let statement = sql("SELECT payload FROM entries WHERE act IS NULL ORDER BY idx DESC LIMIT 1");
+    for _ in 0..500 {
+        let row = test
+            .db
+            .fetch_optional("closes", statement.clone())
+            .await
+            .unwrap();
+        let payload: Option<Vec<u8>> = row.map(|row| row.column("payload").unwrap());
+        let close = payload.map(|bytes| ClosePayload::from_bytes(&bytes).unwrap());
+        match close.map(|close| close.outcome) {
+            Some(outcome) if outcome != Outcome::Aborted => return outcome,
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    panic!("no outcome");
+}
+
+async fn a_mutation_that_comes_twice_at_once_is_committed_once(test: &TestDb) {
+    let mut world = World::new(test).await;
+    let person = world.activated(false).await;
+    let unit = world.unit_with(&person).await;
+    let case = world.create_case(&person, unit, &[]).await;
+    let bytes = toggling(&mut world, &person, case, false).to_bytes();
+    let unit = Some(unit);
+    let request = world.mutation_act(&person, Role::CaseWorker, unit, ActKind::ChangeCase, &bytes);
+    let caller = world.caller(&person).unwrap();
+    let send = async || {
+        let act = world.vault.verify_act(&caller, request.clone()).unwrap();
+        let proposal = world.vault.propose(&bytes).await.unwrap();
+        let grant = world.vault.authorise_mutation(&caller, &act, &proposal);
+        world
+            .vault
+            .commit(grant.unwrap(), act, proposal)
+            .await
+            .unwrap()
+    };
+    let (one, two) = tokio::join!(send(), send());
+    assert_eq!(one, two);
+    assert_eq!(entries_of(test, &request.signed.hash()).await, 1);
 }
 
 async fn a_repeated_mutation_is_answered_without_a_second_record(test: &TestDb) {

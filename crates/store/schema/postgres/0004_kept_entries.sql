@@ -1,0 +1,10 @@
+-- What an act is answered from once more when its answer was lost.
+
+-- Openings of the entry, sealed under a key that only who sends the act again brings. Ten minutes.
+CREATE TABLE kept_entries (
+    vault BYTEA NOT NULL,
+    act BYTEA NOT NULL,
+    time_us BIGINT NOT NULL,
+    sealed BYTEA NOT NULL,
+    CONSTRAINT kept_entries_pkey PRIMARY KEY (vault, act)
+);
