@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::run::{Result, must, output};
+use crate::run::{Result, output};
+use crate::tools;
 
 /// The variable the tests read. When it is set already, that server is used.
 pub const VARIABLE: &str = "OBHUT_TEST_POSTGRES";
@@ -251,8 +252,7 @@ fn find_programs() -> Option<PathBuf> {
 
 /// Installs Debian's package, without the server it would otherwise start at once.
 fn install() -> Result<PathBuf> {
-    let debian = Path::new("/usr/bin/apt-get").exists();
-    if !debian || !rustix::process::geteuid().is_root() {
+    if !tools::may_install_packages() {
         return Err(format!(
             "PostgreSQL {OLDEST} or newer is missing. Install it (Debian: apt-get install \
              postgresql), or set {VARIABLE} to the URL of a server whose user may create \
@@ -260,27 +260,13 @@ fn install() -> Result<PathBuf> {
         ));
     }
     println!("PostgreSQL is missing; installing it");
-    must(apt_get().arg("update"))?;
-    must(apt_get().args([
-        "install",
-        "--yes",
-        "--no-install-recommends",
-        "postgresql-common",
-    ]))?;
+    tools::install_package("postgresql-common")?;
     let settings = Path::new("/etc/postgresql-common/createcluster.conf");
     let text = fs::read_to_string(settings).unwrap_or_default();
     if !text.contains("\ncreate_main_cluster") {
         fs::write(settings, text + "\ncreate_main_cluster = false\n")
             .map_err(|error| format!("{}: {error}", settings.display()))?;
     }
-    must(apt_get().args(["install", "--yes", "--no-install-recommends", "postgresql"]))?;
+    tools::install_package("postgresql")?;
     find_programs().ok_or_else(|| format!("the package has no PostgreSQL {OLDEST} or newer"))
-}
-
-fn apt_get() -> Command {
-    let mut command = Command::new("apt-get");
-    command
-        .arg("--quiet")
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }

@@ -3,7 +3,7 @@
 use crate::postgres;
 use crate::run::{Result, cargo, must};
 use crate::seaweed;
-use crate::tools::test_runner;
+use crate::tools::{find_program, install_package, may_install_packages, test_runner};
 
 /// How to run the tests.
 #[derive(clap::Args)]
@@ -19,6 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // End-to-end tests run the built programs.
     must(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    provide_gcore();
     let services = if arguments.fast {
         None
     } else {
@@ -51,6 +52,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     );
     Ok(())
+}
+
+/// One test searches a core dump of the server.
+fn provide_gcore() {
+    if find_program("gcore").is_some() || !may_install_packages() {
+        return;
+    }
+    println!("gcore is missing; installing Debian's package gdb");
+    if let Err(error) = install_package("gdb") {
+        println!("{error}; the test that needs it will say so");
+    }
 }
 
 /// The whole workspace unless packages are named.

@@ -1,7 +1,7 @@
 //! Programs the chores need and install when they are missing.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{Result, cargo, must, output};
@@ -42,6 +42,34 @@ pub fn install(program: &str) -> Result<()> {
         .arg(folder())
         .arg(program);
     must(&mut command)
+}
+
+/// Whether Debian packages can be installed: this is Debian, and we are root.
+pub fn may_install_packages() -> bool {
+    Path::new("/usr/bin/apt-get").exists() && rustix::process::geteuid().is_root()
+}
+
+/// Installs a Debian package and nothing it only recommends.
+pub fn install_package(name: &str) -> Result<()> {
+    let apt_get = || {
+        let mut command = Command::new("apt-get");
+        command
+            .arg("--quiet")
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    must(apt_get().arg("update"))?;
+    must(apt_get().args(["install", "--yes", "--no-install-recommends", name]))
+}
+
+/// A program in the search path.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = path();
+    let mut folders = std::env::split_paths(&path);
+    folders.find_map(|folder| {
+        let program = folder.join(name);
+        program.is_file().then_some(program)
+    })
 }
 
 /// Where tools are kept: `$XDG_CACHE_HOME/obhut/tools`.

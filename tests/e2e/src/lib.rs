@@ -30,5 +30,5 @@ pub use full::{Border, Routes};
 pub use gatekeeper::{Gatekeeper, Witness, fingerprint};
 pub use killing::{Killer, Struck, is_honest_end, kills, seeded};
 pub use lying::{LyingProxy, Seen, Teller};
-pub use machine::{SmallDisk, shift_clock};
+pub use machine::{SmallDisk, cannot_run_without, shift_clock};
 pub use stack::{Run, Stack, run, run_within};

@@ -5,6 +5,19 @@ use std::process::Command;
 
 use crate::stack::{Stack, run};
 
+/// Set, it lets tests pass that this machine cannot run.
+const MAY_SKIP: &str = "OBHUT_MAY_SKIP";
+
+/// To be said before a test ends because something is missing here: it fails, unless `OBHUT_MAY_SKIP` is set.
+pub fn cannot_run_without(what: &str) {
+    let allowed = std::env::var_os(MAY_SKIP).is_some();
+    assert!(
+        allowed,
+        "this test needs {what}; set {MAY_SKIP}=1 to go on without it"
+    );
+    eprintln!("skipped without {what}");
+}
+
 /// A file system in memory, unmounted when dropped.
 pub struct SmallDisk {
     /// Where it is mounted.
@@ -12,14 +25,17 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of this many MiB; `None` where the right to mount is missing.
+    /// Mounts one of this many MiB; `None` where the right to mount is missing and that may be.
     pub fn mount(folder: &Path, mebibytes: u32) -> Option<Self> {
         std::fs::create_dir_all(folder).unwrap();
         let options = format!("size={mebibytes}m,mode=0777");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &options, "obhut-e2e"]);
-        let mounted = mount.arg(folder).output().ok()?;
-        mounted.status.success().then(|| Self {
+        if run(mount.arg(folder)).code != 0 {
+            cannot_run_without("the right to mount a small disk");
+            return None;
+        }
+        Some(Self {
             folder: folder.to_owned(),
         })
     }
@@ -54,7 +70,7 @@ impl Drop for SmallDisk {
 }
 
 impl Stack {
-    /// A library that shifts the wall clock of what loads it, made with the C compiler; `None` without one.
+    /// A library that shifts the wall clock of what loads it, made with the C compiler; `None` where none may be missing.
     pub fn clock_shifter(&self) -> Option<PathBuf> {
         let source = self.write("shifted.c", include_bytes!("shifted.c"));
         let library = self.folder().join("shifted.so");
@@ -62,7 +78,10 @@ impl Stack {
         compiler
             .args(["-shared", "-fPIC", "-O1", "-o"])
             .arg(&library);
-        let made = compiler.arg(source).output().ok()?;
+        let Ok(made) = compiler.arg(source).output() else {
+            cannot_run_without("a C compiler");
+            return None;
+        };
         assert!(
             made.status.success(),
             "{}",

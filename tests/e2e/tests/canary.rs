@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use obhut_e2e::{Agency, CLASS, REASON, Stack, letter_code, run, text};
+use obhut_e2e::{Agency, CLASS, REASON, Stack, cannot_run_without, letter_code, run, text};
 use obhut_format::invite::parse_text;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -86,19 +86,16 @@ fn e08_no_canary_is_found_in_files_logs_or_memory_of_the_server() {
     assert_eq!(sealed_here.len() + 2, planted.canaries.len());
     let in_memory = Search::new(&sealed_here).unwrap();
     nothing(&in_memory.process(stack.server_pid()).unwrap());
-    match dump(stack) {
-        Some(core) => {
-            let length = fs::metadata(&core).unwrap().len();
-            println!("a core dump of {length} bytes was searched");
-            assert!(length > 1 << 20);
-            nothing(&in_memory.file(&core).unwrap());
-            // The dump is one of the server: the vault's id stands in it.
-            let status = stack.json("cw1", &["status"]);
-            let vault = Canary::of("the vault's id", text(&status, "vault").as_bytes());
-            let known = Search::new(&[vault]).unwrap();
-            assert!(!known.file(&core).unwrap().is_empty(), "an empty dump");
-        }
-        None => println!("no core dump: gcore is not installed; /proc/…/mem was searched"),
+    if let Some(core) = dump(stack) {
+        let length = fs::metadata(&core).unwrap().len();
+        println!("a core dump of {length} bytes was searched");
+        assert!(length > 1 << 20);
+        nothing(&in_memory.file(&core).unwrap());
+        // The dump is one of the server: the vault's id stands in it.
+        let status = stack.json("cw1", &["status"]);
+        let vault = Canary::of("the vault's id", text(&status, "vault").as_bytes());
+        let known = Search::new(&[vault]).unwrap();
+        assert!(!known.file(&core).unwrap().is_empty(), "an empty dump");
     }
     would_be_found(stack, &planted, &search);
 }
@@ -203,10 +200,10 @@ fn nothing(findings: &[Finding]) {
     assert!(findings.is_empty(), "leaked: {findings:#?}");
 }
 
-/// A core dump of the running server, if this machine can make one.
+/// A core dump of the running server; `None` where gcore may be missing.
 fn dump(stack: &Stack) -> Option<PathBuf> {
-    let exists = Command::new("gcore").arg("--help").output();
-    if exists.is_err() {
+    if Command::new("gcore").arg("--help").output().is_err() {
+        cannot_run_without("gcore, of Debian's package gdb");
         return None;
     }
     let prefix = stack.folder().join("core");

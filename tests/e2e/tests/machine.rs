@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use obhut_e2e::{
-    Agency, CLASS, REASON, SmallDisk, Stack, files_below, random_bytes, run, shift_clock,
+    Agency, CLASS, REASON, SmallDisk, Stack, cannot_run_without, files_below, random_bytes, run,
+    shift_clock,
 };
 
 const DAY_S: i64 = 86_400;
@@ -25,7 +26,6 @@ const DAY_S: i64 = 86_400;
 fn a_full_disk_at_the_server_is_named_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(&folder.path().join("disk"), 16) else {
-        println!("skipped: no right to mount a small disk");
         return;
     };
     let agency = Agency::in_stack(Stack::start_in(&disk.folder.join("vault")), 1);
@@ -75,7 +75,6 @@ fn a_full_disk_at_the_client_leaves_no_file() {
     let agency = Agency::open(1);
     let stack = &agency.stack;
     let Some(disk) = SmallDisk::mount(&stack.folder().join("disk"), 1) else {
-        println!("skipped: no right to mount a small disk");
         return;
     };
     let content = random_bytes(7, 3_000_000);
@@ -97,7 +96,6 @@ fn a_full_disk_under_the_profile_breaks_nothing() {
     let kept = stack.folder().join("home-kept");
     fs::rename(&home, &kept).unwrap();
     let Some(disk) = SmallDisk::mount(&home, 4) else {
-        println!("skipped: no right to mount a small disk");
         return;
     };
     let copied = run(Command::new("cp")
@@ -118,7 +116,7 @@ fn a_full_disk_under_the_profile_breaks_nothing() {
 #[test]
 fn a_folder_the_server_may_not_write_is_named_and_works_again_afterwards() {
     if !run(Command::new("id").arg("-u")).stdout.trim().eq("0") {
-        println!("skipped: only root can start the server as somebody else");
+        cannot_run_without("root, to start the server as somebody else");
         return;
     }
     let mut agency = Agency::open(1);
@@ -180,7 +178,6 @@ fn a_client_whose_clock_is_off_by_a_day_is_told_so() {
     let agency = Agency::open(1);
     let stack = &agency.stack;
     let Some(shifter) = stack.clock_shifter() else {
-        println!("skipped: no C compiler");
         return;
     };
     let file = stack.write("a.bin", b"at the right time");
@@ -212,7 +209,6 @@ fn a_server_whose_clock_is_off_by_a_day_is_noticed() {
     let mut agency = Agency::open(1);
     let document = agency.put("a.bin", b"at the right time");
     let Some(shifter) = agency.stack.clock_shifter() else {
-        println!("skipped: no C compiler");
         return;
     };
     for shift in [-DAY_S, DAY_S] {
