@@ -4,6 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::once;
 use obhut_format::Cbor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +23,8 @@ pub struct Seen {
     pub headers: HeaderMap,
     /// Body of the answer.
     pub body: Vec<u8>,
+    /// Whether the connection breaks before the body.
+    pub lost: bool,
 }
 
 impl Seen {
@@ -181,6 +184,7 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
         status: answer.status(),
         headers: answer.headers().clone(),
         body: answer.bytes().await.unwrap_or_default().to_vec(),
+        lost: false,
     };
     let length = seen.body.len();
     let told = proxy
@@ -198,7 +202,12 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
         seen.headers.remove("content-length");
     }
     seen.headers.remove("transfer-encoding");
-    let mut response = Response::new(Body::from(seen.body));
+    let body = if seen.lost {
+        Body::from_stream(once(async { Err::<Vec<u8>, _>("the connection breaks") }))
+    } else {
+        Body::from(seen.body)
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = seen.status;
     *response.headers_mut() = seen.headers;
     response

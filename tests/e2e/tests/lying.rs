@@ -58,6 +58,49 @@ impl Scene {
     }
 }
 
+#[test]
+fn a_release_whose_answer_is_lost_is_answered_again_without_a_second_entry() {
+    let scene = Scene::open();
+    let stack = &scene.agency.stack;
+    let target = stack.folder().join("opened");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let requests = Arc::clone(&asked);
+    let get = ["get", &scene.documents[0], "--purpose", "once and no more"];
+    let more = ["--legal-basis", REASON[3], "--output"];
+    let arguments = [&get[..], &more, &[target.to_str().unwrap()]].concat();
+    let run = scene.through(&arguments, move |seen| {
+        let fits = seen.is(&Method::POST, "/releases");
+        if fits {
+            let mut requests = requests.lock().unwrap();
+            requests.push(seen.request.clone());
+            seen.lost = requests.len() == 1;
+        }
+        fits && seen.lost
+    });
+    let _ = run.ok();
+    assert!(fs::read(&target).unwrap() == scene.contents[0]);
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0], asked[1], "another act");
+
+    let letter = stack.folder().join("letter.html");
+    let (document, citizen) = (&scene.documents[1], &scene.agency.citizen);
+    let issue = ["issue", document, "--to", citizen, "--letter"];
+    let issue = [&issue[..], &[letter.to_str().unwrap()]].concat();
+    let _ = stack.reading("cw1", &issue).ok();
+    let code = letter_code(&fs::read_to_string(&letter).unwrap());
+    let code = stack.write("code", code.as_bytes());
+    let activate = ["activate", code.to_str().unwrap()];
+    let _ = stack.obhut("citizen", &activate).ok();
+    let log = stack.json("citizen", &["log", "mine"]);
+    let entries = log["entries"].as_array().unwrap().iter();
+    let found: Vec<_> = entries
+        .filter(|entry| entry["purpose"] == "once and no more")
+        .collect();
+    assert_eq!(found.len(), 1, "{log}");
+    assert_eq!(found[0]["outcome"], "done", "{log}");
+}
+
 /// The operator of vault and gatekeeper copies both: one client is served by the one, another by the copy. Both heads are
 /// signed and cosigned, so only two who compare can find out.
 #[test]
